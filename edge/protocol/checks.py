@@ -40,6 +40,8 @@ def check(message: Telemetry, vin: str, stream_id: int, now: float) -> int:
         sent += 1
     if message.extra or message.labels:
         _check_extra(message)
+    if message.keyframe or message.catalogue or message.unavailable:
+        _check_names(message, stream_id)
     if stream_id:
         _check_stream(message, vin, stream_id)
     elif message.content_crc and message.content_crc != content_crc(message, vin, 0):
@@ -62,7 +64,10 @@ def _check_stream(message: Telemetry, vin: str, stream_id: int) -> None:
         raise BadRecordError("sequence", "a stream counts from 1")
     if message.content_crc != content_crc(message, vin, stream_id):
         raise BadRecordError("content_crc", "does not match the content: damaged on the way, send it again")
-    if message.keyframe:
+
+
+def _check_names(message: Telemetry, stream_id: int) -> None:
+    if message.catalogue or (message.keyframe and stream_id):
         try:
             catalogue.load(message.catalogue)
         except catalogue.UnknownCatalogueError as unknown:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge.protocol import catalogue
+from edge.protocol.catalogue import DEFAULT, Catalogue, load
 from edge.protocol.checksum import content_crc, state_crc
 from edge.protocol.signals import BY_NAME
 from edge.protocol.telemetry_pb2 import Telemetry
@@ -23,7 +23,7 @@ class Encoder:
     """One vehicle's stream. Not thread-safe; keep one for as long as the process lives."""
 
     vin: str
-    catalogue: catalogue.Catalogue = field(default_factory=lambda: catalogue.load(catalogue.DEFAULT))
+    catalogue: Catalogue = field(default_factory=lambda: load(DEFAULT))
     keyframe_every: int = KEYFRAME_EVERY
     stream_id: int = field(default_factory=new_stream_id)
     sequence: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
-from edge.protocol import catalogue
+from edge.protocol.catalogue import DOCUMENT, Catalogue, load
 from edge.protocol.checksum import LAST_SIGNAL, state_crc
 from edge.protocol.telemetry_pb2 import Telemetry
 
@@ -40,7 +40,7 @@ class Values:
 class Reconstructor:
     """`catalogue` is None until the first keyframe."""
 
-    catalogue: catalogue.Catalogue | None = None
+    catalogue: Catalogue | None = None
     state: dict[int, int] = field(default_factory=dict)
 
     def apply(self, message: Telemetry) -> Values:
@@ -49,7 +49,7 @@ class Reconstructor:
         Raises OutOfStepError when the state after the record is not the sender's; the state is then void.
         """
         if message.keyframe:
-            self.catalogue = catalogue.load(message.catalogue)
+            self.catalogue = load(message.catalogue)
             self.state = {}
         elif self.catalogue is None:
             raise OutOfStepError(Fault.GAP)
@@ -66,7 +66,7 @@ class Reconstructor:
     def apply_unverified(self, message: Telemetry) -> Values:
         """The same without a stream: nothing can be checked, values are kept as they were sent."""
         if self.catalogue is None:
-            self.catalogue = catalogue.load(message.catalogue or catalogue.DOCUMENT)
+            self.catalogue = load(message.catalogue or DOCUMENT)
         for number in message.unavailable:
             self.state.pop(number, None)
         return self._advance(message)
@@ -108,4 +108,4 @@ class Reconstructor:
         name, state = dumped.get("catalogue"), dumped.get("state")
         assert isinstance(state, dict)
         numbers = {int(number): int(value) for number, value in state.items()}
-        return cls(catalogue.load(name) if isinstance(name, str) else None, dict(sorted(numbers.items())))
+        return cls(load(name) if isinstance(name, str) else None, dict(sorted(numbers.items())))

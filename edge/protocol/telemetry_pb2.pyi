@@ -7,7 +7,50 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Telemetry(_message.Message):
-    __slots__ = ("vin", "timestamp", "stream_id", "sequence", "keyframe", "speed", "battery", "power", "heading", "latitude", "longitude", "voltage", "current", "odometer", "altitude", "rpm", "battery_temperature", "motor_temperature", "cabin_temperature", "outdoor_temperature", "coolant_temperature", "acceleration", "throttle", "torque", "ignition", "charging", "range", "fuel_level", "engine_load", "aux_voltage", "intake_temperature", "air_flow", "lateral_acceleration", "yaw_rate", "hvac_power", "catalogue", "omitted", "unavailable", "state_crc", "content_crc", "extra", "labels")
+    __slots__ = (
+        "vin",
+        "timestamp",
+        "stream_id",
+        "sequence",
+        "keyframe",
+        "speed",
+        "battery",
+        "power",
+        "heading",
+        "latitude",
+        "longitude",
+        "voltage",
+        "current",
+        "odometer",
+        "altitude",
+        "rpm",
+        "battery_temperature",
+        "motor_temperature",
+        "cabin_temperature",
+        "outdoor_temperature",
+        "coolant_temperature",
+        "acceleration",
+        "throttle",
+        "torque",
+        "ignition",
+        "charging",
+        "range",
+        "fuel_level",
+        "engine_load",
+        "aux_voltage",
+        "intake_temperature",
+        "air_flow",
+        "lateral_acceleration",
+        "yaw_rate",
+        "hvac_power",
+        "catalogue",
+        "omitted",
+        "unavailable",
+        "state_crc",
+        "content_crc",
+        "extra",
+        "labels",
+    )
     class ExtraEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +58,7 @@ class Telemetry(_message.Message):
         key: str
         value: float
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +66,7 @@ class Telemetry(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
     VIN_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
@@ -106,7 +151,51 @@ class Telemetry(_message.Message):
     content_crc: int
     extra: _containers.ScalarMap[str, float]
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, vin: _Optional[str] = ..., timestamp: _Optional[float] = ..., stream_id: _Optional[int] = ..., sequence: _Optional[int] = ..., keyframe: _Optional[bool] = ..., speed: _Optional[float] = ..., battery: _Optional[float] = ..., power: _Optional[float] = ..., heading: _Optional[float] = ..., latitude: _Optional[float] = ..., longitude: _Optional[float] = ..., voltage: _Optional[float] = ..., current: _Optional[float] = ..., odometer: _Optional[float] = ..., altitude: _Optional[float] = ..., rpm: _Optional[float] = ..., battery_temperature: _Optional[float] = ..., motor_temperature: _Optional[float] = ..., cabin_temperature: _Optional[float] = ..., outdoor_temperature: _Optional[float] = ..., coolant_temperature: _Optional[float] = ..., acceleration: _Optional[float] = ..., throttle: _Optional[float] = ..., torque: _Optional[float] = ..., ignition: _Optional[float] = ..., charging: _Optional[float] = ..., range: _Optional[float] = ..., fuel_level: _Optional[float] = ..., engine_load: _Optional[float] = ..., aux_voltage: _Optional[float] = ..., intake_temperature: _Optional[float] = ..., air_flow: _Optional[float] = ..., lateral_acceleration: _Optional[float] = ..., yaw_rate: _Optional[float] = ..., hvac_power: _Optional[float] = ..., catalogue: _Optional[str] = ..., omitted: _Optional[int] = ..., unavailable: _Optional[_Iterable[int]] = ..., state_crc: _Optional[int] = ..., content_crc: _Optional[int] = ..., extra: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(
+        self,
+        vin: _Optional[str] = ...,
+        timestamp: _Optional[float] = ...,
+        stream_id: _Optional[int] = ...,
+        sequence: _Optional[int] = ...,
+        keyframe: _Optional[bool] = ...,
+        speed: _Optional[float] = ...,
+        battery: _Optional[float] = ...,
+        power: _Optional[float] = ...,
+        heading: _Optional[float] = ...,
+        latitude: _Optional[float] = ...,
+        longitude: _Optional[float] = ...,
+        voltage: _Optional[float] = ...,
+        current: _Optional[float] = ...,
+        odometer: _Optional[float] = ...,
+        altitude: _Optional[float] = ...,
+        rpm: _Optional[float] = ...,
+        battery_temperature: _Optional[float] = ...,
+        motor_temperature: _Optional[float] = ...,
+        cabin_temperature: _Optional[float] = ...,
+        outdoor_temperature: _Optional[float] = ...,
+        coolant_temperature: _Optional[float] = ...,
+        acceleration: _Optional[float] = ...,
+        throttle: _Optional[float] = ...,
+        torque: _Optional[float] = ...,
+        ignition: _Optional[float] = ...,
+        charging: _Optional[float] = ...,
+        range: _Optional[float] = ...,
+        fuel_level: _Optional[float] = ...,
+        engine_load: _Optional[float] = ...,
+        aux_voltage: _Optional[float] = ...,
+        intake_temperature: _Optional[float] = ...,
+        air_flow: _Optional[float] = ...,
+        lateral_acceleration: _Optional[float] = ...,
+        yaw_rate: _Optional[float] = ...,
+        hvac_power: _Optional[float] = ...,
+        catalogue: _Optional[str] = ...,
+        omitted: _Optional[int] = ...,
+        unavailable: _Optional[_Iterable[int]] = ...,
+        state_crc: _Optional[int] = ...,
+        content_crc: _Optional[int] = ...,
+        extra: _Optional[_Mapping[str, float]] = ...,
+        labels: _Optional[_Mapping[str, str]] = ...,
+    ) -> None: ...
 
 class TelemetryBatch(_message.Message):
     __slots__ = ("records", "vin", "stream_id")
@@ -116,7 +205,12 @@ class TelemetryBatch(_message.Message):
     records: _containers.RepeatedCompositeFieldContainer[Telemetry]
     vin: str
     stream_id: int
-    def __init__(self, records: _Optional[_Iterable[_Union[Telemetry, _Mapping]]] = ..., vin: _Optional[str] = ..., stream_id: _Optional[int] = ...) -> None: ...
+    def __init__(
+        self,
+        records: _Optional[_Iterable[_Union[Telemetry, _Mapping]]] = ...,
+        vin: _Optional[str] = ...,
+        stream_id: _Optional[int] = ...,
+    ) -> None: ...
 
 class RawTelemetryBatch(_message.Message):
     __slots__ = ("records", "vin", "stream_id")
@@ -126,4 +220,9 @@ class RawTelemetryBatch(_message.Message):
     records: _containers.RepeatedScalarFieldContainer[bytes]
     vin: str
     stream_id: int
-    def __init__(self, records: _Optional[_Iterable[bytes]] = ..., vin: _Optional[str] = ..., stream_id: _Optional[int] = ...) -> None: ...
+    def __init__(
+        self,
+        records: _Optional[_Iterable[bytes]] = ...,
+        vin: _Optional[str] = ...,
+        stream_id: _Optional[int] = ...,
+    ) -> None: ...

@@ -107,4 +107,3 @@ def _timestamp(value: Any) -> float:
             parsed = parsed.replace(tzinfo=UTC)
         return parsed.timestamp()
     return _number("timestamp", value)
-
