@@ -1,0 +1,24 @@
+"""What daphne and uvicorn serve: the fast lane in front, then Django over HTTP, Channels over WebSocket."""
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+http = get_asgi_application()
+
+from django.conf import settings  # noqa: E402 - apps must be loaded before anything below
+
+from config.origins import SameOriginForCookies  # noqa: E402
+from telemetry.routing import websocket_urlpatterns  # noqa: E402
+from telemetry.transports.fast import FastLane  # noqa: E402
+
+routes = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": SameOriginForCookies(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)
+application = FastLane(routes) if settings.FAST_LANE else routes

@@ -1,0 +1,78 @@
+"""What a first start needs: an administrator, a demo fleet, and tokens for the vehicles that are replayed."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from devices.models import DeviceToken, digest_of
+from devices.provision import VehicleFacts, provision
+from fleet.models import Fleet, Membership, Role, User
+
+DRIVES = Path(settings.BASE_DIR) / "edge" / "drives" / "berlin"
+FLEET = "demo"
+ADMIN = "admin@example.com"
+
+
+def first_administrator() -> tuple[str, str] | None:
+    """E-mail and password of the administrator made just now; None when somebody can log in already."""
+    if User.objects.filter(is_superuser=True).exists():
+        return None
+    password = "-".join(secrets.token_hex(2) for _ in range(4))
+    User.objects.create_superuser(ADMIN, password, first_name="Fleet", last_name="Admin", time_zone="Europe/Berlin")
+    return ADMIN, password
+
+
+def wanted_vehicles(replay: str) -> int:
+    """REPLAY: empty, 1, yes or on means all; 0, no or off none; another number that many."""
+    word = replay.strip().lower()
+    if word in {"0", "no", "off", "false"}:
+        return 0
+    return int(word) if word.isdigit() and int(word) > 1 else len(manifest())
+
+
+def manifest() -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = json.loads((DRIVES / "manifest.json").read_text("utf-8"))
+    return content
+
+
+def demo_fleet(count: int, folder: Path, url: str) -> dict[str, Any]:
+    """The demo fleet with its first `count` vehicles; answers the configuration for `python -m edge fleet`."""
+    kept = _kept_tokens(folder / "fleet.json")
+    loggers = []
+    for drive in manifest()[:count]:
+        token = kept.get(drive["vin"])
+        if token is None:
+            facts = VehicleFacts(
+                vin=drive["vin"],
+                plate=drive["plate"],
+                name=drive["name"],
+                model=drive["model"],
+                model_year=drive["model_year"],
+            )
+            token = provision(FLEET, drive["vehicle"], facts, "replay").token
+        loggers.append({"source": str(DRIVES / drive["file"]), "token": token, "vin": drive["vin"]})
+    fleet = Fleet.objects.get(slug=FLEET)
+    if fleet.name == FLEET:
+        fleet.name, fleet.time_zone = "Demo fleet Berlin", "Europe/Berlin"
+        fleet.save()
+    for user in User.objects.filter(is_superuser=True):
+        Membership.objects.get_or_create(fleet=fleet, user=user, defaults={"role": Role.OWNER})
+    return {"url": url, "speed": 1, "spool": str(folder), "loggers": loggers}
+
+
+def _kept_tokens(path: Path) -> dict[str, str]:
+    """VIN to token of the last start, as far as they still work: a restart must not issue new ones."""
+    try:
+        loggers = json.loads(path.read_text("utf-8"))["loggers"]
+        tokens = {entry["vin"]: entry["token"] for entry in loggers}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    usable = set(
+        DeviceToken.objects.filter(
+            digest__in=[digest_of(token) for token in tokens.values()], revoked_at=None, device__active=True
+        ).values_list("digest", "device__vehicle__vin")
+    )
+    return {vin: token for vin, token in tokens.items() if (digest_of(token), vin) in usable}

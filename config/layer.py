@@ -1,0 +1,38 @@
+"""The in-memory channel layer for one process, made safe for senders in other threads."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.layers import InMemoryChannelLayer
+
+
+class LoopBoundInMemoryLayer(InMemoryChannelLayer):
+    """Sends from any thread run on the loop that receives.
+
+    The plain layer fills the receiver's queue without waking its loop, so that a message from a Celery
+    thread waits for the loop's next timer: up to a second.
+    """
+
+    _home: asyncio.AbstractEventLoop | None = None
+
+    async def _on_home(self, call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        here = asyncio.get_running_loop()
+        if self._home is None or self._home is here or self._home.is_closed():
+            return await call(*args)
+
+        async def run() -> Any:
+            return await call(*args)
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._home))
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        self._home = asyncio.get_running_loop()
+        message: dict[str, Any] = await super().receive(channel)
+        return message
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        await self._on_home(super().send, channel, message)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        await self._on_home(super().group_send, group, message)

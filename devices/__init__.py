@@ -1,0 +1,1 @@
+"""What speaks for a vehicle: devices and the tokens they authenticate with."""

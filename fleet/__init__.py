@@ -1,0 +1,1 @@
+"""The nouns people manage and what they look at: fleets, members, vehicles. The ground floor of the server."""

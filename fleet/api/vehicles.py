@@ -1,0 +1,85 @@
+"""Vehicles over the API: who there is, and how each is now."""
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from fleet.access import visible_vehicles
+from fleet.models import Motion, Vehicle, VehicleState
+
+
+class PositionSerializer(serializers.Serializer[Any]):
+    lat = serializers.FloatField()
+    lng = serializers.FloatField()
+    heading = serializers.FloatField(allow_null=True)
+
+
+class VehicleStatusSerializer(serializers.Serializer[Any]):
+    vehicle_id = serializers.CharField()
+    name = serializers.CharField()
+    vin = serializers.CharField(allow_null=True)
+    license_plate = serializers.CharField()
+    fleet_id = serializers.CharField()
+    status = serializers.ChoiceField(["online", "offline"])
+    state = serializers.ChoiceField(Motion.choices)
+    last_seen = serializers.DateTimeField(allow_null=True, help_text="When the server last heard of it.")
+    timestamp = serializers.DateTimeField(allow_null=True, help_text="When the values were measured.")
+    position = PositionSerializer(allow_null=True)
+    battery = serializers.FloatField(allow_null=True, help_text="State of charge, %.")
+    speed = serializers.FloatField(allow_null=True, help_text="km/h.")
+    values = serializers.DictField(help_text="Every signal last known, in the units of docs/protocol.md.")
+    reconstructed = serializers.ListField(child=serializers.CharField())
+    quality = serializers.CharField(allow_null=True)
+
+
+class VehicleStatusView(APIView):
+    """`{id}` is the vehicle's slug, VIN or plate. Unknown or not yours: 404."""
+
+    @extend_schema(summary="How a vehicle is now", responses=VehicleStatusSerializer)
+    def get(self, request: Request, name: str) -> Response:
+        found = visible_vehicles(request.user).named(name).select_related("fleet", "state")
+        vehicle = get_object_or_404(found.order_by("id")[:1])
+        return Response(vehicle_status(vehicle))
+
+
+class VehicleListView(APIView):
+    @extend_schema(summary="Vehicles you may see", responses=VehicleStatusSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        vehicles = visible_vehicles(request.user).select_related("fleet", "state").order_by("name", "id")
+        return Response({"results": [vehicle_status(vehicle) for vehicle in vehicles[:1000]]})
+
+
+def vehicle_status(vehicle: Vehicle) -> dict[str, Any]:
+    """One vehicle, its state included when it has one. Needs `fleet` and `state` selected."""
+    state: VehicleState | None = getattr(vehicle, "state", None)
+    motion = state.motion(timezone.now()) if state else Motion.NEVER
+    away = motion in {Motion.OFFLINE, Motion.NEVER}
+    return {
+        "vehicle_id": vehicle.slug,
+        "name": vehicle.name,
+        "vin": vehicle.vin,
+        "license_plate": vehicle.plate,
+        "fleet_id": vehicle.fleet.slug,
+        "status": "offline" if away else "online",
+        "state": motion.value,
+        "last_seen": state and state.received_at,
+        "timestamp": state and state.time,
+        "position": _position(state) if state else None,
+        "battery": state and state.battery_percent,
+        "speed": state and state.speed_kmh,
+        "values": state.values if state else {},
+        "reconstructed": state.reconstructed if state else [],
+        "quality": state and state.quality,
+    }
+
+
+def _position(state: VehicleState) -> dict[str, float | None] | None:
+    if state.latitude_deg is None or state.longitude_deg is None:
+        return None
+    return {"lat": state.latitude_deg, "lng": state.longitude_deg, "heading": state.heading_deg}

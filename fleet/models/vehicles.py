@@ -1,0 +1,111 @@
+"""Vehicles, and the newest thing known about each."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from fleet.models.fleets import Fleet
+
+if TYPE_CHECKING:
+    from fleet.access import Principal
+
+MOVING_ABOVE_KMH = 3.0
+
+
+class Motion(models.TextChoices):
+    """What a vehicle is doing, for the map and for filters."""
+
+    MOVING = "moving"
+    IDLE = "idle"
+    PARKED = "parked"
+    CHARGING = "charging"
+    OFFLINE = "offline"
+    NEVER = "never", "never seen"
+
+
+class VehicleQuerySet(models.QuerySet["Vehicle"]):
+    def visible_to(self, principal: "Principal") -> "VehicleQuerySet":
+        """Only what this person or device may see; everything else does not exist for them."""
+        if principal.vehicle_id is not None:
+            return self.filter(pk=principal.vehicle_id)
+        if principal.sees_everything:
+            return self
+        return self.filter(fleet__memberships__user=principal.user_id)
+
+    def named(self, identifier: str) -> "VehicleQuerySet":
+        """By slug, VIN or plate: whatever the client calls it."""
+        return self.filter(
+            Q(slug=identifier) | Q(vin=identifier.upper()) | Q(plate__iexact=identifier) & ~Q(plate="")
+        )
+
+
+class Vehicle(models.Model):
+    fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, related_name="vehicles")
+    slug = models.SlugField(max_length=64, help_text="Its name in URLs and in the API, unique in the fleet.")
+    name = models.CharField(max_length=120)
+    vin = models.CharField(
+        "VIN",
+        max_length=17,
+        unique=True,
+        null=True,
+        blank=True,
+        validators=[RegexValidator(r"^[A-Z0-9-]{1,17}$", "Up to 17 letters and digits.")],
+    )
+    plate = models.CharField(max_length=20, blank=True)
+    model = models.CharField(max_length=120, blank=True)
+    model_year = models.PositiveSmallIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VehicleQuerySet.as_manager()
+
+    class Meta:
+        db_table = "vehicles"
+        ordering: ClassVar[list[str]] = ["name", "id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["fleet", "slug"], name="vehicle_slug_in_fleet")
+        ]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["plate"], name="vehicle_plate")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VehicleState(models.Model):
+    """The newest record of a vehicle, by event time. Written by the telemetry store only."""
+
+    vehicle = models.OneToOneField(Vehicle, on_delete=models.CASCADE, primary_key=True, related_name="state")
+    time = models.DateTimeField(help_text="When it was measured.")
+    received_at = models.DateTimeField(help_text="When the server last heard of the vehicle.")
+    latitude_deg = models.FloatField(null=True)
+    longitude_deg = models.FloatField(null=True)
+    heading_deg = models.FloatField(null=True)
+    speed_kmh = models.FloatField(null=True)
+    battery_percent = models.FloatField(null=True)
+    values = models.JSONField(default=dict, help_text="Every signal last known, by name.")
+    reconstructed = models.JSONField(default=list, help_text="Names of the signals that were not sent.")
+    quality = models.CharField(max_length=12, default="verified")
+
+    class Meta:
+        db_table = "vehicle_state"
+
+    def __str__(self) -> str:
+        return f"{self.vehicle_id} at {self.time}"
+
+    def motion(self, now: datetime | None = None) -> Motion:
+        return motion_of(self.values, self.received_at, now or timezone.now())
+
+
+def motion_of(values: dict[str, Any], received_at: datetime, now: datetime) -> Motion:
+    """From the newest signals and the time they came; silence beats everything else."""
+    if now - received_at > timedelta(seconds=settings.OFFLINE_AFTER_S):
+        return Motion.OFFLINE
+    if (values.get("speed") or 0.0) > MOVING_ABOVE_KMH:
+        return Motion.MOVING
+    if values.get("charging"):
+        return Motion.CHARGING
+    return Motion.IDLE if values.get("ignition") else Motion.PARKED

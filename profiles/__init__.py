@@ -1,0 +1,1 @@
+"""Driver profiles: encrypted, versioned, merged."""

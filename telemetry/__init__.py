@@ -1,0 +1,1 @@
+"""Bytes to history: transports, inbox, reconstruction, store, live push."""

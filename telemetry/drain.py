@@ -1,0 +1,97 @@
+"""From the inbox to history: every vehicle in order, records and decoder state in one transaction.
+
+A killed worker loses nothing and repeats nothing: either the transaction committed, or the frames are still
+in the inbox with the state that precedes them. Vehicles are spread over shards; one drain works a shard at a
+time, so no vehicle is ever drained twice at once.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from telemetry import inbox, live, partitions, store, vehicle_state
+from telemetry.frames import Pending
+from telemetry.sql import on_postgresql
+from telemetry.streamwork import StreamWork, load_streams, save_streams
+
+_LOCK_CLASS = 7_307
+LIMIT = 5_000
+
+
+def drain(shard: int) -> int:
+    """Work the shard's inbox until nothing is due; answers how many records left it."""
+    total, limit = 0, LIMIT
+    while True:
+        outcome = _one_pass(shard, limit)
+        if outcome is None:
+            return total
+        done, waiting = outcome
+        total += done
+        # A stretch of waiting records may fill the whole window: look further.
+        limit = limit * 4 if not done and waiting >= limit else LIMIT
+        if not done and waiting < limit:
+            return total
+
+
+def _one_pass(shard: int, limit: int) -> tuple[int, int] | None:
+    """(records done, records left waiting); None when there was nothing, or another drain has the shard."""
+    now_us = time.time_ns() // 1000
+    with transaction.atomic():
+        if not _lock(shard):
+            return None
+        taken = inbox.take(shard, settings.DRAIN_SHARDS, now_us, limit)
+        if not taken:
+            return None
+        partitions.ensure({partitions.month_of(frame.time_us) for frame in taken})
+        streams = load_streams(taken)
+        for stream in streams:
+            stream.reconstruct(now_us - _wait_us())
+        waiting = _write(taken, streams)
+    return len(taken) - waiting, waiting
+
+
+def _lock(shard: int) -> bool:
+    if not on_postgresql():
+        return True  # SQLite: the transaction itself is the only writer
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCK_CLASS, shard])
+        return bool(cursor.fetchone()[0])
+
+
+def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
+    """Everything one pass changes; answers how many records are left waiting."""
+    new = [record for stream in streams for record in stream.new]
+    replaced = [record for stream in streams for record in stream.replaced]
+    waiting = [frame for stream in streams for frame in stream.waiting]
+    store.write(new)
+    store.replace(replaced)
+    resting = {frame.id for frame in waiting}
+    inbox.delete([frame.id for frame in taken if frame.id not in resting])
+    inbox.postpone([(frame.id, frame.received_us + _wait_us()) for frame in waiting])
+    save_streams(streams)
+    store.count_compression(_compression(taken, streams))
+    updates = vehicle_state.advance([*new, *replaced])
+    transaction.on_commit(lambda: live.publish(updates))
+    return len(waiting)
+
+
+def _compression(
+    taken: Sequence[Pending], streams: Sequence[StreamWork]
+) -> dict[tuple[int, str], list[int]]:
+    sizes = {(f.device_id, f.stream_id, f.sequence): len(f.payload) for f in taken}
+    counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for stream in streams:
+        for record in stream.new:
+            totals = counts[record.vehicle_id, store.day_of(record.time_us)]
+            totals[0] += 1
+            totals[1] += record.sent.bit_count()
+            totals[2] += stream.skipped(record)
+            totals[3] += sizes[record.device_id, record.stream_id, record.sequence]
+    return counts
+
+
+def _wait_us() -> int:
+    return int(settings.TELEMETRY_GAP_WAIT_S * 1e6)

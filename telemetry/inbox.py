@@ -1,0 +1,125 @@
+"""The durable inbox: the SQL of taking records in and handing them to the drain. Set-based on both databases."""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+
+from telemetry.frames import Arrival, Pending
+from telemetry.sql import PG_EPOCH_US, copy_in, marks, microseconds, moment, on_postgresql
+
+_COLUMNS = "device_id, vehicle_id, stream_id, sequence, time, received_at, due_at, payload"
+_ROW = struct.Struct(">hiqiqiqiqiqiqiqi")
+
+
+def insert(deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
+    """Put all arrivals in; answers how many of each delivery were new. Call inside a transaction."""
+    if on_postgresql():
+        return _insert_postgresql(deliveries)
+    with connection.cursor() as cursor:
+        return [_insert_rows(cursor, arrivals) for arrivals in deliveries]
+
+
+def _insert_rows(cursor: Any, arrivals: Sequence[Arrival]) -> int:
+    rows = [
+        (a.device_id, a.vehicle_id, a.stream_id, a.sequence, moment(a.time_us), received, received, a.payload)
+        for a in arrivals
+        for received in (moment(a.received_us),)
+    ]
+    if not rows:
+        return 0
+    cursor.executemany(
+        f"INSERT INTO telemetry_frame ({_COLUMNS}) VALUES ({marks(8)}) ON CONFLICT DO NOTHING", rows
+    )
+    return int(cursor.rowcount)
+
+
+def _insert_postgresql(deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
+    """One COPY; only when something was there already, a second one through a temporary table."""
+    content = []
+    for arrivals in deliveries:
+        for a in arrivals:
+            received = a.received_us - PG_EPOCH_US
+            content += (
+                _ROW.pack(
+                    8, 8, a.device_id, 8, a.vehicle_id, 8, a.stream_id, 8, a.sequence,
+                    8, a.time_us - PG_EPOCH_US, 8, received, 8, received, len(a.payload),
+                ),
+                a.payload,
+            )  # fmt: skip
+    body = b"".join(content)
+    try:
+        with transaction.atomic():
+            copy_in(f"telemetry_frame ({_COLUMNS})", body)
+        return [len(arrivals) for arrivals in deliveries]
+    except IntegrityError:
+        return _insert_known(body, deliveries)
+
+
+def _insert_known(body: bytes, deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE arrivals ON COMMIT DROP AS "
+            f"SELECT {_COLUMNS} FROM telemetry_frame WITH NO DATA"
+        )
+        copy_in(f"arrivals ({_COLUMNS})", body)
+        cursor.execute(
+            f"INSERT INTO telemetry_frame ({_COLUMNS}) SELECT {_COLUMNS} FROM arrivals "
+            "ON CONFLICT DO NOTHING RETURNING device_id, stream_id, sequence"
+        )
+        new = set(cursor.fetchall())
+        cursor.execute("DROP TABLE arrivals")
+    counts = []
+    for arrivals in deliveries:
+        keys = {(a.device_id, a.stream_id, a.sequence) for a in arrivals}
+        counts.append(len(keys & new))
+        new -= keys
+    return counts
+
+
+def take(shard: int, shards: int, now_us: int, limit: int) -> list[Pending]:
+    """Due records of the shard's vehicles, with what waits in the same devices, in decoding order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT device_id FROM (SELECT device_id FROM telemetry_frame "
+            "WHERE due_at <= %s AND vehicle_id %% %s = %s ORDER BY id LIMIT %s) due",
+            [moment(now_us), shards, shard, limit],
+        )
+        devices = [device for (device,) in cursor.fetchall()]
+        if not devices:
+            return []
+        cursor.execute(
+            "SELECT id, device_id, vehicle_id, stream_id, sequence, time, received_at, payload "
+            f"FROM telemetry_frame WHERE device_id IN ({marks(len(devices))}) "
+            "ORDER BY device_id, stream_id, CASE WHEN stream_id = 0 THEN time END, sequence LIMIT %s",
+            [*devices, limit],
+        )
+        return [pending(row) for row in cursor.fetchall()]
+
+
+def pending(row: tuple[Any, ...], held: bool = False) -> Pending:
+    number, device, vehicle, stream, sequence, time, received, payload = row
+    return Pending(
+        number, device, vehicle, stream, sequence, microseconds(time), microseconds(received), bytes(payload), held
+    )
+
+
+def delete(ids: Sequence[int]) -> None:
+    if not ids:
+        return
+    with connection.cursor() as cursor:
+        if on_postgresql():
+            cursor.execute("DELETE FROM telemetry_frame WHERE id = ANY(%s)", [list(ids)])
+        else:
+            cursor.executemany("DELETE FROM telemetry_frame WHERE id = %s", [(i,) for i in ids])
+
+
+def postpone(ids_until: Sequence[tuple[int, int]]) -> None:
+    """Let records after a gap rest: (id, microseconds) pairs."""
+    if ids_until:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE telemetry_frame SET due_at = %s WHERE id = %s AND due_at < %s",
+                [(moment(until), number, moment(until)) for number, until in ids_until],
+            )

@@ -1,0 +1,89 @@
+"""The one door. What it has accepted is committed; everything a device is told rests on that."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+
+from telemetry import inbox, nudge
+from telemetry.frames import Arrival, Delivery, Receipt
+from telemetry.models import Stream
+
+log = logging.getLogger(__name__)
+RETRY_AFTER_S: Final = 5
+_LIMIT: Final = 200_000
+
+
+class UnavailableError(Exception):
+    """Nothing was kept; the sender must try again later."""
+
+
+def accept(deliveries: Sequence[Delivery]) -> list[Receipt]:
+    """Commit the records of several requests together: one COPY, one commit. One receipt per delivery.
+
+    Raises UnavailableError when the database cannot be written; then nothing at all was kept.
+    """
+    try:
+        with transaction.atomic():
+            counts = inbox.insert([delivery.arrivals for delivery in deliveries])
+            lost = _lost(deliveries)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("inbox unavailable: %s", error)
+        raise UnavailableError(str(error)) from error
+    except DatabaseError as error:
+        log.exception("inbox refused a write")
+        raise UnavailableError(str(error)) from error
+    nudge.dirty({a.vehicle_id for delivery in deliveries for a in delivery.arrivals})
+    return [
+        Receipt(new, len(delivery.arrivals) - new, _asks_keyframe(delivery, lost))
+        for delivery, new in zip(deliveries, counts, strict=True)
+    ]
+
+
+def _lost(deliveries: Sequence[Delivery]) -> set[tuple[int, int]]:
+    """(device, stream) pairs among these whose reconstruction waits for a keyframe."""
+    devices = {a.device_id for d in deliveries for a in d.arrivals[:1] if a.stream_id}
+    if not devices:
+        return set()
+    rows = Stream.objects.filter(device_id__in=devices, wants_keyframe=True)
+    return set(rows.values_list("device_id", "stream_id"))
+
+
+class _Places:
+    """Where each stream stands, as far as this process has seen: notices a gap in the request that reveals it.
+
+    Another process may hold the records in between; then a keyframe is asked for in vain, which is harmless.
+    """
+
+    def __init__(self) -> None:
+        self.expected: dict[tuple[int, int], int] = {}
+        self.lost: set[tuple[int, int]] = set()
+
+    def see(self, arrival: Arrival) -> None:
+        key = arrival.device_id, arrival.stream_id
+        expected = self.expected.get(key)
+        if arrival.keyframe or (expected is not None and arrival.sequence < expected):
+            self.lost.discard(key)  # found its place; or a late one came, and the drain knows better
+        elif arrival.sequence > (expected or arrival.sequence) or (expected is None and arrival.sequence == 2):
+            self.lost.add(key)
+        if expected is None and len(self.expected) >= _LIMIT:
+            self.expected.clear()
+            self.lost.clear()
+        self.expected[key] = max(arrival.sequence + 1, expected or 0)
+
+
+_places = _Places()
+
+
+def _asks_keyframe(delivery: Delivery, lost: set[tuple[int, int]]) -> bool:
+    """Does the sender's newest stream need one?"""
+    last: Arrival | None = None
+    for arrival in delivery.arrivals:
+        if arrival.stream_id:
+            _places.see(arrival)
+            last = arrival
+    if last is None or last.keyframe:
+        return False
+    key = last.device_id, last.stream_id
+    return key in _places.lost or key in lost

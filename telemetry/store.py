@@ -1,0 +1,184 @@
+"""The one writer of history: `telemetry_data`, and the day's compression counts. Call inside the drain's transaction."""
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from django.db import connection
+
+from edge.protocol.signals import SIGNALS
+from telemetry.frames import Record, from_us
+from telemetry.sql import PG_EPOCH_US, copy_in, marks, microseconds, moment, on_postgresql
+
+_FIXED = ("vehicle_id", "device_id", "time", "received_at", "stream_id", "sequence", "quality", "sent")
+_SIGNAL_COLUMNS = tuple(signal.column for signal in SIGNALS)
+_NUMBERS = tuple(signal.number for signal in SIGNALS)
+_ALL = (*_FIXED, *_SIGNAL_COLUMNS, "extra", "decoder")
+_COLUMNS = ", ".join(f'"{name}"' for name in _ALL)
+_NULL = -1
+
+Key = tuple[int, int, int, int]
+"""vehicle, time in microseconds, stream, sequence: what makes a record one."""
+
+
+def key_of(record: Record) -> Key:
+    return record.vehicle_id, record.time_us, record.stream_id, record.sequence
+
+
+def write(records: Sequence[Record]) -> None:
+    """Add rows. A row that is there already is an error: the drain must know what it stores."""
+    if not records:
+        return
+    if on_postgresql():
+        copy_in(f"telemetry_data ({_COLUMNS})", b"".join(map(_packed, records)))
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO telemetry_data ({_COLUMNS}) VALUES ({marks(len(_ALL))})",
+                [_row(record) for record in records],
+            )
+
+
+def replace(records: Sequence[Record]) -> None:
+    """Put completed records where incomplete ones were."""
+    if records:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "DELETE FROM telemetry_data WHERE vehicle_id = %s AND time = %s "
+                "AND stream_id = %s AND sequence = %s",
+                [(r.vehicle_id, moment(r.time_us), r.stream_id, r.sequence) for r in records],
+            )
+        write(records)
+
+
+@cache
+def _packer(mask: int) -> tuple[struct.Struct, tuple[int, ...]]:
+    """The binary COPY row for the signals of `mask`: per signal a length and a double, or only -1."""
+    layout = [">h" + "iq" * 6 + "ih" + "iq"]
+    numbers = []
+    for number in _NUMBERS:
+        if mask >> number & 1:
+            layout.append("id")
+            numbers.append(number)
+        else:
+            layout.append("i")
+    return struct.Struct("".join(layout)), tuple(numbers)
+
+
+@cache
+def _template(mask: int) -> tuple[Any, ...]:
+    """Arguments between the fixed columns and the end: 8 before each double, -1 for a null."""
+    return tuple(8 if mask >> number & 1 else _NULL for number in _NUMBERS)
+
+
+def _packed(record: Record) -> bytes:
+    signals = record.signals
+    mask = 0
+    for number in signals:
+        mask |= 1 << number
+    packer, numbers = _packer(mask)
+    values: list[Any] = []
+    for number, length in zip(_NUMBERS, _template(mask), strict=True):
+        values.append(length)
+        if length > 0:
+            values.append(signals[number])
+    row = packer.pack(
+        len(_ALL), 8, record.vehicle_id, 8, record.device_id, 8, record.time_us - PG_EPOCH_US,
+        8, record.received_us - PG_EPOCH_US, 8, record.stream_id, 8, record.sequence,
+        2, record.quality, 8, record.sent, *values,
+    )  # fmt: skip
+    return row + _packed_json(record.extra) + _packed_json(record.decoder)
+
+
+def _packed_json(content: dict[str, Any] | None) -> bytes:
+    """jsonb in binary: a version byte, then text."""
+    if content is None:
+        return b"\xff\xff\xff\xff"
+    text = json.dumps(content).replace("\\u0000", "").encode()
+    return struct.pack(">ib", len(text) + 1, 1) + text
+
+
+def _row(record: Record) -> tuple[Any, ...]:
+    return (
+        record.vehicle_id,
+        record.device_id,
+        moment(record.time_us),
+        moment(record.received_us),
+        record.stream_id,
+        record.sequence,
+        record.quality,
+        record.sent,
+        *map(record.signals.get, _NUMBERS),
+        None if record.extra is None else json.dumps(record.extra),
+        None if record.decoder is None else json.dumps(record.decoder),
+    )
+
+
+def stored_among(keys: Iterable[Key]) -> set[Key]:
+    """Which of these records history holds already."""
+    found: set[Key] = set()
+    with connection.cursor() as cursor:
+        for vehicle_id, time_us, stream_id, sequence in keys:
+            cursor.execute(
+                "SELECT 1 FROM telemetry_data WHERE vehicle_id = %s AND time = %s "
+                "AND stream_id = %s AND sequence = %s",
+                [vehicle_id, moment(time_us), stream_id, sequence],
+            )
+            if cursor.fetchone():
+                found.add((vehicle_id, time_us, stream_id, sequence))
+    return found
+
+
+def unverified_from(vehicle_id: int, device_id: int, time_us: int) -> list[Record]:
+    """The last record without a stream before this moment, and all at or after it, in order."""
+    head = f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND device_id = %s AND stream_id = 0 "
+    bound = [vehicle_id, device_id, moment(time_us)]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{head} AND time < %s ORDER BY time DESC, sequence DESC LIMIT 1", bound)
+        rows = cursor.fetchall()
+        cursor.execute(f"{head} AND time >= %s ORDER BY time, sequence", bound)
+        return [_record(row) for row in (*rows, *cursor.fetchall())]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    fixed, signals = row[: len(_FIXED)], row[len(_FIXED) : -2]
+    vehicle, device, time, received, stream, sequence, quality, sent = fixed
+    return Record(
+        vehicle,
+        device,
+        microseconds(time),
+        microseconds(received),
+        stream,
+        sequence,
+        quality,
+        sent,
+        {n: v for n, v in zip(_NUMBERS, signals, strict=True) if v is not None},
+        _json(row[-2]),
+        _json(row[-1]),
+    )
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def count_compression(counts: dict[tuple[int, str], list[int]]) -> None:
+    """Add to the day's totals: (vehicle, ISO day) to [records, transmitted, skipped, bytes]."""
+    sums = ", ".join(
+        f"{name} = compression_stats.{name} + excluded.{name}"
+        for name in ("records", "transmitted_readings", "skipped_readings", "bytes_received")
+    )
+    if counts:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO compression_stats (vehicle_id, day, records, transmitted_readings, "
+                f"skipped_readings, bytes_received) VALUES ({marks(6)}) "
+                f"ON CONFLICT (vehicle_id, day) DO UPDATE SET {sums}",
+                [(vehicle, day, *totals) for (vehicle, day), totals in sorted(counts.items())],
+            )
+
+
+def day_of(time_us: int) -> str:
+    return from_us(time_us).date().isoformat()

@@ -1,0 +1,223 @@
+"""One stream's part of a drain: its stored state, its gaps and held records, and what must be written back."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from edge.protocol.reconstructor import Reconstructor
+from edge.protocol.signals import BY_NUMBER
+from edge.protocol.telemetry_pb2 import Telemetry
+from telemetry import store
+from telemetry.frames import Pending, Record, from_us, to_us
+from telemetry.inbox import pending
+from telemetry.models import Gap, HeldFrame, Quality, Stream
+from telemetry.streams import Segment, Work, advance, record_of, replay, sent_only
+
+
+class StreamWork:
+    def __init__(self, stream: Stream, frames: Sequence[Pending]) -> None:
+        self.stream = stream
+        self.frames = frames
+        self.work = Work()
+        self.new: list[Record] = []
+        self.replaced: list[Record] = []
+
+    @property
+    def waiting(self) -> list[Pending]:
+        return self.work.waiting
+
+    def reconstruct(self, overdue_us: int) -> None:
+        """Fill `new`, `replaced` and `waiting`; keeps the stream's row in step, unsaved."""
+        if self.stream.stream_id == 0:
+            self._reconstruct_unverified()
+        else:
+            self._reconstruct_verified(overdue_us)
+        self.stream.records += len(self.new)
+        self.stream.repeated += self.work.repeated
+        if self.new:
+            newest = from_us(max(record.time_us for record in self.new))
+            if self.stream.last_time is None or newest > self.stream.last_time:
+                self.stream.last_time = newest
+
+    def _reconstruct_verified(self, overdue_us: int) -> None:
+        stream, work = self.stream, self.work
+        head = Segment(stream.next_sequence, _restored(stream.decoder), lost=stream.wants_keyframe)
+        behind = [frame for frame in self.frames if frame.sequence < head.next]
+        ahead = [frame for frame in self.frames if frame.sequence >= head.next]
+        held = self._held() if behind or head.lost else []
+        if behind:
+            self._reconstruct_late(behind, held, overdue_us)
+        advance(head, _merged(ahead, [f for f in held if f.sequence >= head.next]), overdue_us, work)
+        stream.next_sequence, stream.decoder = head.next, head.decoder.dump()
+        stream.wants_keyframe = head.lost
+        completed = {frame.sequence for frame in work.completed}
+        for record in work.records:
+            (self.replaced if record.sequence in completed else self.new).append(record)
+        stream.incomplete += sum(r.quality == Quality.INCOMPLETE for r in self.new) - len(self.replaced)
+        self._save_gaps()
+
+    def _reconstruct_late(self, behind: list[Pending], held: list[Pending], overdue_us: int) -> None:
+        """Records older than the head: they fill a gap, or they are repeats."""
+        known = {frame.sequence for frame in held}
+        fresh = [frame for frame in behind if frame.sequence not in known]
+        self.work.repeated += len(behind) - len(fresh)
+        for gap in self.stream.gaps.order_by("first"):
+            members = [f for f in fresh if gap.first <= f.sequence <= gap.last]
+            if not members:
+                continue
+            fresh = [frame for frame in fresh if not gap.first <= frame.sequence <= gap.last]
+            segment = Segment(gap.first, _restored(gap.decoder), gap.last)
+            resting = [f for f in held if gap.first <= f.sequence <= gap.last]
+            advance(segment, _merged(members, resting), overdue_us, self.work)
+            if segment.complete:
+                gap.delete()
+            else:
+                gap.first, gap.decoder = segment.next, segment.decoder.dump()
+                gap.save()
+        self._reconstruct_strays(fresh)
+
+    def _reconstruct_strays(self, frames: list[Pending]) -> None:
+        """Older than the head and in no gap: almost always repeats; the table itself decides."""
+        stored = store.stored_among(_key(frame) for frame in frames)
+        for frame in frames:
+            if _key(frame) in stored:
+                self.work.repeated += 1
+                continue
+            message = Telemetry.FromString(frame.payload)
+            if message.keyframe:
+                advance(Segment(frame.sequence, Reconstructor(), frame.sequence), [frame], 0, self.work)
+            else:
+                record = record_of(frame, message, sent_only(message), Quality.INCOMPLETE)
+                self.work.omitted[frame.sequence] = message.omitted
+                self.work.records.append(record)
+
+    def _reconstruct_unverified(self) -> None:
+        stream, frames = self.stream, list(self.frames)
+        decoder, tail = _restored(stream.decoder), []
+        newest_us = to_us(stream.last_time) if stream.last_time else None
+        if newest_us is not None and frames[0].time_us <= newest_us:
+            rows = store.unverified_from(stream.vehicle_id, stream.device_id, frames[0].time_us)
+            tail = [row for row in rows if row.time_us >= frames[0].time_us]
+            before = rows[0] if len(rows) > len(tail) else None
+            decoder = _restored((before.decoder if before else None) or {})
+            stored = {(row.time_us, row.sequence) for row in tail}
+            fresh = [frame for frame in frames if (frame.time_us, frame.sequence) not in stored]
+            self.work.repeated += len(frames) - len(fresh)
+            frames = fresh
+        if frames:
+            self.new, self.replaced = replay(decoder, frames, [(row, _as_sent(row)) for row in tail])
+            stream.decoder = decoder.dump()
+
+    def _held(self) -> list[Pending]:
+        rows = self.stream.held.order_by("sequence").values_list(
+            "id", "sequence", "time", "received_at", "payload"
+        )
+        device, vehicle, stream_id = self.stream.device_id, self.stream.vehicle_id, self.stream.stream_id
+        return [
+            pending((number, device, vehicle, stream_id, sequence, time, received, payload), held=True)
+            for number, sequence, time, received, payload in rows
+        ]
+
+    def _save_gaps(self) -> None:
+        work = self.work
+        if work.opened:
+            Gap.objects.bulk_create(
+                Gap(stream=self.stream, first=s.next, last=s.last, decoder=s.decoder.dump())
+                for s in work.opened
+            )
+        if work.completed:
+            HeldFrame.objects.filter(pk__in=[frame.id for frame in work.completed]).delete()
+        if work.held:
+            HeldFrame.objects.bulk_create(
+                (
+                    HeldFrame(
+                        stream=self.stream,
+                        sequence=frame.sequence,
+                        time=from_us(frame.time_us),
+                        received_at=from_us(frame.received_us),
+                        payload=frame.payload,
+                    )
+                    for frame in work.held
+                ),
+                ignore_conflicts=True,
+            )
+
+    def skipped(self, record: Record) -> int:
+        """How many signals of a new record its message left out."""
+        if record.stream_id == 0:
+            return len(record.signals) - record.sent.bit_count()
+        return self.work.omitted.get(record.sequence, 0)
+
+
+def load_streams(taken: Sequence[Pending]) -> list[StreamWork]:
+    """The streams of these records, locked, created where they are new."""
+    frames: dict[tuple[int, int], list[Pending]] = defaultdict(list)
+    for frame in taken:
+        frames[frame.device_id, frame.stream_id].append(frame)
+    rows = _locked(frames)
+    missing = [
+        Stream(device_id=device, stream_id=stream, vehicle_id=members[0].vehicle_id)
+        for (device, stream), members in frames.items()
+        if (device, stream) not in rows
+    ]
+    if missing:
+        Stream.objects.bulk_create(missing, ignore_conflicts=True)
+        rows = _locked(frames)
+    return [StreamWork(rows[key], members) for key, members in frames.items()]
+
+
+def _locked(keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Stream]:
+    devices = {device for device, _ in keys}
+    ids = {stream for _, stream in keys}
+    rows = Stream.objects.select_for_update().filter(device_id__in=devices, stream_id__in=ids).order_by("id")
+    return {(row.device_id, row.stream_id): row for row in rows}
+
+
+def save_streams(streams: Iterable[StreamWork]) -> None:
+    """One statement for all rows: the ORM's bulk_update would build a CASE per column and row."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE telemetry_stream SET next_sequence = %s, decoder = %s, last_time = %s, "
+            "wants_keyframe = %s, records = %s, repeated = %s, incomplete = %s, updated_at = %s WHERE id = %s",
+            [_values(work.stream, now) for work in streams],
+        )
+
+
+def _values(row: Stream, now: Any) -> tuple[Any, ...]:
+    last = connection.ops.adapt_datetimefield_value(row.last_time) if row.last_time else None
+    return (
+        row.next_sequence, json.dumps(row.decoder), last, row.wants_keyframe,
+        row.records, row.repeated, row.incomplete, now, row.pk,
+    )  # fmt: skip
+
+
+def _restored(dumped: dict[str, Any]) -> Reconstructor:
+    return Reconstructor.restore(dumped) if dumped else Reconstructor()
+
+
+def _merged(frames: list[Pending], held: list[Pending]) -> list[Pending]:
+    """In order of sequence; a record that is held already is not taken twice."""
+    known = {frame.sequence for frame in held}
+    fresh = [frame for frame in frames if frame.sequence not in known]
+    return sorted([*fresh, *held], key=lambda frame: frame.sequence) if held else fresh
+
+
+def _key(frame: Pending) -> store.Key:
+    return frame.vehicle_id, frame.time_us, frame.stream_id, frame.sequence
+
+
+def _as_sent(record: Record) -> Pending:
+    """The message a stored record came from, as far as the predictor cares."""
+    message = Telemetry(timestamp=record.time_us / 1e6)
+    for number, value in record.signals.items():
+        if record.sent >> number & 1:
+            setattr(message, BY_NUMBER[number].name, value)
+    return Pending(
+        0, record.device_id, record.vehicle_id, 0, record.sequence, record.time_us, record.received_us,
+        message.SerializeToString(),
+    )  # fmt: skip

@@ -1,0 +1,37 @@
+"""Celery's view of this app: thin, idempotent wrappers."""
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from telemetry import housekeeping, nudge
+from telemetry import drain as drains
+
+
+@shared_task(name="telemetry.drain")
+def drain(shard: int) -> None:
+    """Work one shard until it is empty, then look once more after lowering the flag."""
+    nudge.keep_up(shard)
+    while drains.drain(shard):
+        nudge.keep_up(shard)
+    nudge.lower(shard)
+    drains.drain(shard)
+
+
+@shared_task(name="telemetry.sweep")
+def sweep() -> None:
+    """Find what a lost task left behind, and gaps whose time is up."""
+    for shard in housekeeping.shards_with_due_frames():
+        nudge.lower(shard)
+        nudge.send(shard)
+    housekeeping.beat(timezone.now())
+
+
+@shared_task(name="telemetry.keep_partitions")
+def keep_partitions() -> None:
+    housekeeping.keep_partitions(timezone.now(), settings.TELEMETRY_RETENTION_MONTHS)
+
+
+@shared_task(name="telemetry.prune")
+def prune() -> None:
+    housekeeping.prune(timezone.now(), settings.TELEMETRY_HELD_DAYS)

@@ -1,0 +1,133 @@
+"""POST /api/telemetry as a DRF view: in the schema and the docs, and the lane used when FAST_LANE is off."""
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import exceptions, parsers, permissions, serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from devices.auth import DeviceTokenAuthentication
+from fleet.access import Principal
+from telemetry import known
+from telemetry.ingest import UnavailableError, accept
+from telemetry.transports import answer
+from telemetry.transports.body import RefusedError, inflate, read
+
+
+class RawParser(parsers.BaseParser):
+    """Leaves the body as bytes: telemetry.transports.body reads it."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> bytes:
+        return bytes(stream.read(settings.TELEMETRY_BODY_LIMIT + 1))
+
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField()
+    compression_ratio = serializers.FloatField(help_text="Skipped ÷ (transmitted + skipped).")
+    transmitted_fields = serializers.IntegerField()
+    skipped_fields = serializers.IntegerField()
+    accepted = serializers.IntegerField(help_text="Records committed by this request.")
+    repeated = serializers.IntegerField(help_text="Records that were there already.")
+    keyframe = serializers.BooleanField(required=False, help_text="Send a keyframe next.")
+    rejected = serializers.ListField(child=serializers.DictField(), required=False)
+
+
+class RefusalSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField()
+    error = serializers.CharField()
+    field = serializers.CharField(required=False)
+    rejected = serializers.ListField(child=serializers.DictField(), required=False)
+
+
+class IsDevice(permissions.BasePermission):
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return isinstance(request.user, Principal) and request.user.device_id is not None
+
+
+_REFUSED = OpenApiResponse(RefusalSerializer)
+
+
+class TelemetryView(APIView):
+    """Device data, protobuf or JSON, one record or many."""
+
+    authentication_classes = (DeviceTokenAuthentication,)
+    permission_classes = (IsDevice,)
+    parser_classes = (RawParser,)
+
+    @extend_schema(
+        summary="Deliver telemetry",
+        description="One `Telemetry` or `TelemetryBatch` (docs/protocol.md), or the same as JSON. "
+        "An answer 200 means committed; records listed in `rejected` were not kept.",
+        request={
+            "application/x-protobuf": {"type": "string", "format": "binary"},
+            "application/json": {"type": "object"},
+        },
+        responses={
+            200: ReceiptSerializer,
+            400: _REFUSED, 401: _REFUSED, 404: _REFUSED, 413: _REFUSED, 415: _REFUSED,
+            429: _REFUSED, 503: _REFUSED,
+        },
+        examples=[
+            OpenApiExample(
+                "One record",
+                {
+                    "vin": "5YJ3E1EA1KF000001", "timestamp": 1732186800.0,
+                    "speed": 65.0, "battery": 82, "power": 12.5, "heading": 45,
+                },
+                request_only=True,
+                media_type="application/json",
+            )
+        ],
+    )  # fmt: skip
+    def post(self, request: Request) -> HttpResponse:
+        return _http(self._answer(request))
+
+    def _answer(self, request: Request) -> answer.Answer:
+        principal = request.user
+        assert isinstance(principal, Principal) and principal.device_id is not None
+        try:
+            body = _body(request)
+            if not known.is_loaded(principal.device_id):
+                known.load(principal.device_id)
+            delivery = read(body, request.content_type or "", principal, time.time())
+            if not delivery.arrivals:
+                return answer.nothing_good(delivery)
+            return answer.received(delivery, accept([delivery])[0])
+        except RefusedError as error:
+            return answer.refused(error)
+        except UnavailableError:
+            return answer.unavailable()
+
+    def handle_exception(self, exc: Exception) -> Any:
+        if isinstance(exc, exceptions.AuthenticationFailed):
+            return _http(answer.unknown_token(sent=True))
+        if isinstance(exc, exceptions.NotAuthenticated | exceptions.PermissionDenied):
+            return _http(answer.unknown_token(sent=False))
+        if isinstance(exc, exceptions.Throttled):
+            return _http(answer.slow_down(exc.wait or 1))
+        if isinstance(exc, exceptions.MethodNotAllowed):
+            return _http(answer.wrong_method())
+        return super().handle_exception(exc)
+
+
+def _body(request: Request) -> bytes:
+    body = request.data
+    limit = settings.TELEMETRY_BODY_LIMIT
+    if not isinstance(body, bytes):  # an empty body is never parsed
+        body = b""
+    if len(body) > limit:
+        raise RefusedError(413, f"more than {limit} bytes in one request")
+    return inflate(body, limit) if request.headers.get("Content-Encoding") == "gzip" else body
+
+
+def _http(reply: answer.Answer) -> HttpResponse:
+    status, body, headers = reply
+    return HttpResponse(body, status=status, content_type="application/json", headers=headers)
+
+

@@ -1,0 +1,101 @@
+"""Keeps fleet.VehicleState: the newest record of each vehicle, by event time. Called by the drain only."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from edge.protocol.signals import BY_NUMBER, names_in
+from fleet.models import Vehicle
+from telemetry.frames import Record, from_us, to_us
+from telemetry.models import Quality
+from telemetry.sql import marks, moment
+
+_COLUMNS = (
+    "vehicle_id", "time", "received_at", "latitude_deg", "longitude_deg", "heading_deg", "speed_kmh",
+    "battery_percent", "values", "reconstructed", "quality",
+)  # fmt: skip
+_SUMMARY = ("latitude", "longitude", "heading", "speed", "battery")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A vehicle's new state, for whoever watches."""
+
+    vehicle_id: int
+    fleet_id: int
+    slug: str
+    vin: str
+    time_us: int
+    received_us: int
+    values: dict[str, float]
+    reconstructed: list[str]
+    quality: str
+    is_newest: bool
+    """False: only late data came; the state shown did not change."""
+
+
+def advance(records: Sequence[Record]) -> list[Update]:
+    """Bring the states of these records' vehicles up to date; one update per vehicle."""
+    newest: dict[int, Record] = {}
+    heard: dict[int, int] = {}
+    for record in records:
+        known = newest.get(record.vehicle_id)
+        if known is None or (record.time_us, record.sequence) >= (known.time_us, known.sequence):
+            newest[record.vehicle_id] = record
+        heard[record.vehicle_id] = max(heard.get(record.vehicle_id, 0), record.received_us)
+    if not newest:
+        return []
+    rows = Vehicle.objects.filter(pk__in=newest).values_list(
+        "id", "fleet_id", "slug", "vin", "state__time", "state__received_at", "state__values",
+        "state__reconstructed", "state__quality",
+    )  # fmt: skip
+    updates = [_update(row, newest[row[0]], heard[row[0]]) for row in rows]
+    _save(updates)
+    return updates
+
+
+def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
+    vehicle_id, fleet_id, slug, vin, time, received, values, reconstructed, quality = row
+    heard = max(from_us(heard_us), received) if received else from_us(heard_us)
+    identity = (vehicle_id, fleet_id, slug, vin or "")
+    if time is not None and from_us(record.time_us) < time:
+        return Update(*identity, to_us(time), to_us(heard), values, reconstructed, quality, False)
+    fresh = {BY_NUMBER[number].name: value for number, value in record.signals.items()}
+    if record.quality == Quality.INCOMPLETE:
+        fresh = {**(values or {}), **fresh}
+    return Update(
+        *identity,
+        record.time_us,
+        to_us(heard),
+        fresh,
+        [name for name in names_in(~record.sent) if name in fresh],
+        Quality(record.quality).label,
+        True,
+    )
+
+
+
+
+def _save(updates: Sequence[Update]) -> None:
+    names = ", ".join(f'"{name}"' for name in _COLUMNS)
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in _COLUMNS[1:])
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO vehicle_state ({names}) VALUES ({marks(len(_COLUMNS))}) "
+            f"ON CONFLICT (vehicle_id) DO UPDATE SET {sets}",
+            [
+                (
+                    update.vehicle_id,
+                    moment(update.time_us),
+                    moment(update.received_us),
+                    *map(update.values.get, _SUMMARY),
+                    json.dumps(update.values),
+                    json.dumps(update.reconstructed),
+                    update.quality,
+                )
+                for update in updates
+            ],
+        )
