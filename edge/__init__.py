@@ -1,0 +1,1 @@
+"""What runs in the car: no Django in here."""
