@@ -1,0 +1,1 @@
+"""Sample drives through Berlin, and the tool that made them."""
