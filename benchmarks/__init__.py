@@ -1,0 +1,1 @@
+"""Product and peers side by side on one machine, in one run. `make bench`; see README.md."""
