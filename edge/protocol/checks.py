@@ -1,4 +1,4 @@
-"""What every record must satisfy before anyone keeps it. The edge asks before sending, the server on arrival."""
+"""What every record must satisfy before anyone keeps it. Edges ask before sending, the server on arrival."""
 
 import math
 

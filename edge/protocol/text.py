@@ -39,6 +39,8 @@ def message_from_json(content: Any) -> Telemetry:
             put(message, name, value)
         except UnicodeEncodeError:
             raise BadRecordError(name.encode("ascii", "replace").decode(), "is not valid text") from None
+        except RecursionError:
+            raise BadRecordError(name, "nested too deep") from None
     return message
 
 
