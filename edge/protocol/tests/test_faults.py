@@ -1,4 +1,4 @@
-"""A record that was lost, repeated, moved or damaged is noticed at the very next record; nothing is guessed."""
+"""A record that was lost, repeated, moved or damaged is noticed at the very next one; nothing is guessed."""
 
 import random
 
