@@ -41,8 +41,8 @@ def check(message: Telemetry, vin: str, stream_id: int, now: float) -> int:
         _check_extra(message)
     if present.lists or message.keyframe or message.catalogue:
         _check_names(message, stream_id)
-    if stream_id:
-        _check_stream(message, stream_id)
+    if stream_id and not 0 < message.sequence < 2**63:
+        raise BadRecordError("sequence", "a stream counts from 1")
     return len(values)
 
 
@@ -52,6 +52,8 @@ def _check_damage(
     for field, text in (("vin", vin), ("catalogue", message.catalogue)):
         if len(text) > MAX_NAME:
             raise BadRecordError(field, f"longer than {MAX_NAME} characters")
+    if not 0 <= stream_id < 2**63:
+        raise BadRecordError("stream_id", "must be below 2^63 and not negative")
     if (stream_id or message.content_crc) and message.content_crc != content_crc_of(
         message, vin, stream_id, present, values
     ):
@@ -72,13 +74,6 @@ def _check_time(timestamp: float, now: float) -> None:
     if timestamp > now + FUTURE_LIMIT_S:
         ahead = timestamp - now
         raise BadRecordError("timestamp", f"{ahead:.0f} s in the future; at most {FUTURE_LIMIT_S:.0f} s")
-
-
-def _check_stream(message: Telemetry, stream_id: int) -> None:
-    if stream_id >= 2**63:
-        raise BadRecordError("stream_id", "must be below 2^63")
-    if not 0 < message.sequence < 2**63:
-        raise BadRecordError("sequence", "a stream counts from 1")
 
 
 def _check_names(message: Telemetry, stream_id: int) -> None:

@@ -115,7 +115,7 @@ class Reconstructor:
 
     @classmethod
     def restore(cls, dumped: dict[str, object]) -> Self:
-        name, sequence, state = dumped.get("catalogue"), dumped.get("sequence"), dumped.get("state")
+        name, sequence, state = dumped.get("catalogue"), dumped.get("sequence", 0), dumped.get("state")
         assert isinstance(state, dict) and isinstance(sequence, int)
         numbers = {int(number): int(value) for number, value in state.items()}
         return cls(load(name) if isinstance(name, str) else None, dict(sorted(numbers.items())), sequence)

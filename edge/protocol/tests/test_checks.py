@@ -149,6 +149,13 @@ def test_a_record_of_another_vehicle_or_stream_is_damage() -> None:
     assert refused.value.field == "vin"
 
 
+@pytest.mark.parametrize("stream_id", [-1, 2**63, 2**80])
+def test_a_batch_may_name_an_impossible_stream(stream_id: int) -> None:
+    with pytest.raises(BadRecordError) as refused:
+        check(record(), "VIN", stream_id, NOW)
+    assert refused.value.field == "stream_id"
+
+
 def test_a_checksum_without_a_stream_is_checked_when_it_is_there() -> None:
     message = Telemetry(timestamp=NOW, speed=5.0)
     message.content_crc = content_crc(message, "VIN", 0)
