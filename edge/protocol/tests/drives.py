@@ -145,9 +145,11 @@ def real_drives(every_s: float = 1.0) -> Iterator[Drive]:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    for path in sorted(folder.glob("*/*.csv.gz")):
-        if path.parent.name in COLUMNS:
-            yield from _drives_in(path, every_s)
+    paths = [path for path in sorted(folder.glob("*/*.csv.gz")) if path.parent.name in COLUMNS]
+    if not paths:
+        pytest.fail("CONVOY_DATA names a folder without recorded drives")
+    for path in paths:
+        yield from _drives_in(path, every_s)
 
 
 def _drives_in(path: Path, every_s: float) -> Iterator[Drive]:

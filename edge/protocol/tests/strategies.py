@@ -1,9 +1,15 @@
 """What hypothesis draws: readings as cars give them, with sensors that come, go and fail."""
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from edge.protocol.signals import BY_NAME, Signal
 from edge.protocol.tests.drives import Readings
+
+
+def examples(count: int) -> settings:
+    """So many, however slow the machine is."""
+    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def values_of(signal: Signal) -> st.SearchStrategy[float]:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.protocol import catalogue
@@ -13,6 +13,7 @@ from edge.protocol.encoder import Encoder
 from edge.protocol.reconstructor import Fault, OutOfStepError, Reconstructor
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.protocol.tests.drives import Drive, generated_drive, real_drives
+from edge.protocol.tests.strategies import examples
 from edge.protocol.text import json_from_message
 
 VIN = "WVWZZZ1KZAW000123"
@@ -52,7 +53,7 @@ def not_keyframe(messages: list[Telemetry], place: int) -> int:
     return place + 1 if messages[place].keyframe else place
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(catalogue.names()), st.integers(1, 110))
 def test_a_lost_record_is_noticed_at_once(name: str, place: int) -> None:
     messages = GENERATED[name]
@@ -69,7 +70,7 @@ def test_a_lost_record_is_noticed_at_once(name: str, place: int) -> None:
     receiver.apply(following)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(catalogue.names()), st.integers(1, 110), st.integers(0, 5))
 def test_a_repeated_record_is_noticed_at_once(name: str, place: int, back: int) -> None:
     messages = GENERATED[name]
@@ -82,7 +83,7 @@ def test_a_repeated_record_is_noticed_at_once(name: str, place: int, back: int) 
     receiver.apply(messages[place + 1])
 
 
-@settings(max_examples=1000, deadline=None)
+@examples(1000)
 @given(st.sampled_from(catalogue.names()), st.integers(0, 110), st.data())
 def test_a_flipped_bit_is_noticed_or_means_nothing(name: str, place: int, data: st.DataObject) -> None:
     messages = GENERATED[name]

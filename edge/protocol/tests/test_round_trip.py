@@ -1,7 +1,7 @@
 """What the car measured, the server has: each value within tolerance, each marked sent or reconstructed."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.protocol import catalogue
@@ -12,7 +12,7 @@ from edge.protocol.reconstructor import Reconstructor, Values
 from edge.protocol.signals import BY_NAME, BY_NUMBER, HEADING
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.protocol.tests.drives import Readings, generated_drive, real_drives
-from edge.protocol.tests.strategies import drives
+from edge.protocol.tests.strategies import drives, examples
 
 NOW = 1_700_000_000.0
 
@@ -37,7 +37,7 @@ def assert_faithful(readings: Readings, message: Telemetry, values: Values, used
         assert off <= limit, (BY_NUMBER[number].name, value, values.signals[number])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(drives(), st.sampled_from(catalogue.names()), st.integers(1, 5))
 def test_every_value_within_tolerance(drive: list[Readings], name: str, keyframe_every: int) -> None:
     used = catalogue.load(name)
@@ -74,7 +74,7 @@ def test_every_recorded_value_within_tolerance() -> None:
             assert_faithful(readings, message, receiver.apply(message), encoder.catalogue)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(100)
 @given(drives(longest=8), st.sampled_from(catalogue.names()), st.integers(0, 7))
 def test_the_state_survives_storage(drive: list[Readings], name: str, stop: int) -> None:
     encoder, receiver = Encoder("VIN", catalogue.load(name), 3), Reconstructor()

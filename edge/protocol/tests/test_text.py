@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from edge.protocol import catalogue
 from edge.protocol.checks import BadRecordError, check
@@ -13,7 +13,7 @@ from edge.protocol.reconstructor import Reconstructor
 from edge.protocol.signals import SIGNALS
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.protocol.tests.drives import Readings
-from edge.protocol.tests.strategies import drives
+from edge.protocol.tests.strategies import drives, examples
 from edge.protocol.text import ALIASES, json_from_message, message_from_json
 
 NOW = 1_700_000_000.0
@@ -41,7 +41,7 @@ def test_the_record_of_the_original_document() -> None:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(drives())
 def test_json_equals_protobuf(drive: list[Readings]) -> None:
     encoder, receiver = Encoder("VIN", catalogue.load("tight-1"), 4), Reconstructor()
