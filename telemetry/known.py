@@ -3,7 +3,7 @@
 Only for the answer's numbers; reconstruction keeps its own state. One small entry per device and process.
 """
 
-from edge.protocol.checksum import LAST_SIGNAL
+from edge.protocol.content import signals_of
 from edge.protocol.signals import mask_of
 from edge.protocol.telemetry_pb2 import Telemetry
 from telemetry.models import Stream
@@ -14,10 +14,7 @@ _masks: dict[int, int] = {}
 
 def omitted_in(device_id: int, message: Telemetry) -> int:
     """How many signals this device has sent before are absent now. Remembers the message's."""
-    sent = 0
-    for descriptor, _ in message.ListFields():
-        if 5 < descriptor.number <= LAST_SIGNAL:
-            sent |= 1 << descriptor.number
+    sent = signals_of(message)[0].mask
     seen = _masks.get(device_id, 0)
     _masks[device_id] = seen | sent
     return (seen & ~sent).bit_count()

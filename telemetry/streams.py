@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from edge.protocol.checksum import LAST_SIGNAL
+from edge.protocol.content import signals_of
 from edge.protocol.reconstructor import OutOfStepError, Reconstructor, Values
 from edge.protocol.telemetry_pb2 import Telemetry
 from telemetry.frames import Pending, Record
@@ -89,15 +89,8 @@ def _blocked(segment: Segment, frame: Pending, message: Telemetry, overdue_us: i
 
 def sent_only(message: Telemetry) -> Values:
     """What is certain about a record whose predictor state is unknown."""
-    signals = {
-        descriptor.number: value
-        for descriptor, value in message.ListFields()
-        if 5 < descriptor.number <= LAST_SIGNAL
-    }
-    mask = 0
-    for number in signals:
-        mask |= 1 << number
-    return Values(signals, mask)
+    present, values = signals_of(message)
+    return Values(dict(zip(present.numbers, values, strict=True)), present.mask)
 
 
 def replay(

@@ -28,13 +28,23 @@ class Rule:
     predictor: Predictor
     alpha: int
 
+    def moved(self, state: int | None, step: int) -> int:
+        """The state after `step` was sent; None when the signal was not known before."""
+        if state is None:
+            return self.predictor.start(step)
+        return self.predictor.update(state, step, self.alpha)
+
     def quantise(self, value: float) -> int:
         """Nearest step, halves upwards: floor(value * steps + 0.5) in IEEE doubles."""
         return math.floor(value * self.steps + 0.5)
 
+    def value(self, state: int) -> float:
+        """What the receiver takes for the signal while it is omitted."""
+        return self.predictor.predict(state) / self.steps
+
     def within(self, value: float, state: int) -> bool:
         """Would the receiver's reconstruction of `value` be near enough? Compared with the raw reading."""
-        off = abs(value - self.predictor.predict(state) / self.steps)
+        off = abs(value - self.value(state))
         if self.number == HEADING and off > 180:
             off = 360 - off
         return off <= self.tolerance

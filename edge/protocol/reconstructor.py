@@ -5,17 +5,19 @@ One Reconstructor per stream; its state is plain integers, so it can be stored w
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Self
+from math import floor
+from typing import NamedTuple, Self
 
 from edge.protocol.catalogue import DOCUMENT, Catalogue, load
-from edge.protocol.checksum import LAST_SIGNAL, state_crc
+from edge.protocol.checksum import state_crc
+from edge.protocol.content import signals_of
 from edge.protocol.telemetry_pb2 import Telemetry
 
 
 class Fault(Enum):
     """Why a record cannot be completed."""
 
-    GAP = "a record before it is missing"
+    GAP = "it does not follow the record before it"
     DIVERGED = "the sender's predictor state differs from ours"
 
 
@@ -27,8 +29,7 @@ class OutOfStepError(Exception):
         self.fault = fault
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(NamedTuple):
     """A record's signals: number to value in the signal's unit, and which of them were sent."""
 
     signals: dict[int, float]
@@ -38,74 +39,83 @@ class Values:
 
 @dataclass(slots=True)
 class Reconstructor:
-    """`catalogue` is None until the first keyframe."""
+    """`catalogue` is None until the first keyframe; `sequence` is that of the last record applied."""
 
     catalogue: Catalogue | None = None
     state: dict[int, int] = field(default_factory=dict)
+    sequence: int = 0
+    _predicted: dict[int, float] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """What each signal is when it is omitted next. Follows from `state`; kept because every record asks."""
+
+    def __post_init__(self) -> None:
+        if self.catalogue is not None:
+            rules = self.catalogue.rules
+            self._predicted = {n: rules[n].value(state) for n, state in self.state.items()}
 
     def apply(self, message: Telemetry) -> Values:
-        """The complete record. Call in order of sequence, without gaps, or with a keyframe.
+        """The complete record. Each record must follow the one before it, or be a keyframe.
 
-        Raises OutOfStepError when the state after the record is not the sender's; the state is then void.
+        Raises OutOfStepError: GAP leaves the state as it was; after DIVERGED only a keyframe helps.
         """
         if message.keyframe:
-            self.catalogue = load(message.catalogue)
-            self.state = {}
-        elif self.catalogue is None:
+            self._start(message.catalogue)
+        elif self.catalogue is None or message.sequence != self.sequence + 1:
             raise OutOfStepError(Fault.GAP)
-        for number in message.unavailable:
-            self.state.pop(number, None)
         values = self._advance(message)
         if state_crc(self.state) != message.state_crc or len(values.signals) != (
             values.sent.bit_count() + message.omitted
         ):
             self.catalogue = None
             raise OutOfStepError(Fault.DIVERGED)
+        self.sequence = message.sequence
         return values
 
     def apply_unverified(self, message: Telemetry) -> Values:
         """The same without a stream: nothing can be checked, values are kept as they were sent."""
-        if self.catalogue is None:
-            self.catalogue = load(message.catalogue or DOCUMENT)
-        for number in message.unavailable:
-            self.state.pop(number, None)
+        name = message.catalogue or (self.catalogue.name if self.catalogue else DOCUMENT)
+        if message.keyframe or self.catalogue is None or self.catalogue.name != name:
+            self._start(name)
         return self._advance(message)
+
+    def _start(self, catalogue: str) -> None:
+        self.catalogue = load(catalogue)
+        self.state, self._predicted = {}, {}
 
     def _advance(self, message: Telemetry) -> Values:
         assert self.catalogue is not None
-        state, rules = self.state, self.catalogue.rules
-        sent, started = 0, False
-        signals = {n: rules[n].predictor.predict(s) / rules[n].steps for n, s in state.items()}
-        for descriptor, value in message.ListFields():
-            number = descriptor.number
-            if number < 6:
-                continue
-            if number > LAST_SIGNAL:
-                break
+        present, values = signals_of(message)
+        if present.lists:
+            for number in message.unavailable:
+                self.state.pop(number, None)
+                self._predicted.pop(number, None)
+        state, rules, predicted = self.state, self.catalogue.rules, self._predicted
+        known_before = len(state)
+        signals = predicted.copy()
+        for number, value in zip(present.numbers, values, strict=True):
             rule = rules[number]
-            sent |= 1 << number
             signals[number] = value
-            step = rule.quantise(value)
-            known = state.get(number)
-            if known is None:
-                started = True
-                state[number] = rule.predictor.start(step)
+            step = floor(value * rule.steps + 0.5)
+            if rule.predictor.follows:
+                state[number] = step
+                predicted[number] = step / rule.steps
             else:
-                state[number] = rule.predictor.update(known, step, rule.alpha)
-        if started:
+                state[number] = moved = rule.moved(state.get(number), step)
+                predicted[number] = rule.value(moved)
+        if len(state) != known_before:
             self.state = dict(sorted(state.items()))
-        return Values(signals, sent)
+        return Values(signals, present.mask)
 
     def dump(self) -> dict[str, object]:
         """For storage as JSON; `restore` reads it."""
         return {
             "catalogue": self.catalogue.name if self.catalogue else None,
+            "sequence": self.sequence,
             "state": {str(number): value for number, value in self.state.items()},
         }
 
     @classmethod
     def restore(cls, dumped: dict[str, object]) -> Self:
-        name, state = dumped.get("catalogue"), dumped.get("state")
-        assert isinstance(state, dict)
+        name, sequence, state = dumped.get("catalogue"), dumped.get("sequence", 0), dumped.get("state")
+        assert isinstance(state, dict) and isinstance(sequence, int)
         numbers = {int(number): int(value) for number, value in state.items()}
-        return cls(load(name) if isinstance(name, str) else None, dict(sorted(numbers.items())))
+        return cls(load(name) if isinstance(name, str) else None, dict(sorted(numbers.items())), sequence)

@@ -1,12 +1,12 @@
 """The same record as JSON: for clients that speak the original document, and for people with curl."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from edge.protocol.checks import MAX_TEXT, BadRecordError
-from edge.protocol.signals import BY_NAME
+from edge.protocol.signals import BY_NAME, BY_NUMBER
 from edge.protocol.telemetry_pb2 import Telemetry
 
 ALIASES: Final[dict[str, str]] = {
@@ -23,6 +23,7 @@ ALIASES: Final[dict[str, str]] = {
     "vehicle_vin": "vin",
     "time": "timestamp",
 }
+MAX_DEPTH: Final = 8
 _WHOLE: Final = {"stream_id", "sequence", "omitted", "state_crc", "content_crc"}
 
 
@@ -31,18 +32,40 @@ def message_from_json(content: Any) -> Telemetry:
     if not isinstance(content, dict):
         raise BadRecordError("", "a record must be a JSON object")
     message = Telemetry()
-    for key, value in _flatten(content):
-        name = ALIASES.get(key, key)
-        if value is not None:
-            _put(message, name, value)
+    for name, value, put in _entries(content):
+        if value is None:
+            continue
+        try:
+            put(message, name, value)
+        except UnicodeEncodeError:
+            raise BadRecordError(name.encode("ascii", "replace").decode(), "is not valid text") from None
+        except RecursionError:
+            raise BadRecordError(name, "nested too deep") from None
     return message
 
 
-def _flatten(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+Put = Callable[[Telemetry, str, Any], None]
+
+
+def _entries(content: dict[str, Any]) -> Iterator[tuple[str, Any, Put]]:
+    """Every leaf with its dotted name; what stands under `extra` or `labels` is never taken for a signal."""
+    for key, value in content.items():
+        if key == "extra" and isinstance(value, dict):
+            yield from ((name, leaf, _put_extra) for name, leaf in _flatten(value))
+        elif key == "labels" and isinstance(value, dict):
+            yield from ((name, leaf, _put_label) for name, leaf in _flatten(value))
+        elif key == "data" and isinstance(value, dict):
+            yield from ((ALIASES.get(name, name), leaf, _put) for name, leaf in _flatten(value))
+        else:
+            yield from ((ALIASES.get(name, name), leaf, _put) for name, leaf in _flatten({key: value}))
+
+
+def _flatten(content: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        raise BadRecordError(prefix[:100], f"nested more than {MAX_DEPTH} deep")
     for key, value in content.items():
         if isinstance(value, dict):
-            inner = "" if key in {"data", "extra", "labels"} and not prefix else f"{prefix}{key}."
-            yield from _flatten(value, inner)
+            yield from _flatten(value, f"{prefix}{key}.", depth + 1)
         else:
             yield f"{prefix}{key}", value
 
@@ -55,23 +78,33 @@ def _put(message: Telemetry, name: str, value: Any) -> None:
     elif name in _WHOLE:
         _put_whole(message, name, value)
     elif name == "keyframe":
-        message.keyframe = value is True
+        if not isinstance(value, bool):
+            raise BadRecordError(name, f"{str(value)[:40]!r} is neither true nor false")
+        message.keyframe = value
     elif name in {"vin", "catalogue"}:
-        setattr(message, name, str(value)[:MAX_TEXT])
+        setattr(message, name, str(value))
     elif name == "unavailable":
         message.unavailable.extend(_signal_numbers(value))
-    elif isinstance(value, bool | int | float) and abs(value) < 1e300:
-        message.extra[name] = float(value)
+    elif isinstance(value, bool | int | float):
+        _put_extra(message, name, value)
     else:
         text = value if isinstance(value, str) else json.dumps(value)
         message.labels[name] = text[:MAX_TEXT]
+
+
+def _put_extra(message: Telemetry, name: str, value: Any) -> None:
+    message.extra[name] = _number(f"extra.{name}", value)
+
+
+def _put_label(message: Telemetry, name: str, value: Any) -> None:
+    message.labels[name] = value if isinstance(value, str) else json.dumps(value)
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise BadRecordError(name, f"{str(value)[:40]!r} is not a number") from None
+        raise BadRecordError(name[:100], f"{str(value)[:40]!r} is not a number") from None
 
 
 def _put_whole(message: Telemetry, name: str, value: Any) -> None:
@@ -97,13 +130,28 @@ def _signal_numbers(value: Any) -> list[int]:
 
 
 def _timestamp(value: Any) -> float:
-    """ISO 8601 (UTC when it names no zone) or Unix seconds."""
-    if isinstance(value, str):
-        try:
-            parsed = datetime.fromisoformat(value)
-        except ValueError:
-            return _number("timestamp", value)
-        if parsed.tzinfo is None:
-            parsed = parsed.replace(tzinfo=UTC)
-        return parsed.timestamp()
-    return _number("timestamp", value)
+    """Unix seconds, or ISO 8601 (UTC when it names no zone)."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    try:
+        parsed = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise BadRecordError("timestamp", f"{str(value)[:40]!r} is no time") from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def json_from_message(message: Telemetry) -> dict[str, Any]:
+    """The record as JSON content: every field that is set, stream_id as a string, signals by name."""
+    content: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        if field.name == "stream_id":
+            content[field.name] = str(value)
+        elif field.name == "unavailable":
+            content[field.name] = [BY_NUMBER[number].name for number in value]
+        elif field.name in {"extra", "labels"}:
+            content[field.name] = dict(sorted(value.items()))
+        else:
+            content[field.name] = value
+    return content
