@@ -1,4 +1,4 @@
--- wrk: sends the prepared requests of the file REQUESTS once each, in turn over all connections.
+-- wrk: sends the prepared requests of the file REQUESTS in turn over all connections.
 -- File: repeated [u16 token length][token][u32 body length][body], little-endian.
 local f = assert(io.open(os.getenv("REQUESTS"), "rb"))
 local d = f:read("*a"); f:close()
@@ -13,10 +13,7 @@ local function u(k, at)
 end
 
 function request()
-  if i > n then
-    wrk.thread:stop()
-    return wrk.format("GET", "/status")
-  end
+  if i > n then i = 1 end
   local t = u(2, i)
   local token = d:sub(i + 2, i + 1 + t)
   local b = u(4, i + 2 + t)

@@ -95,11 +95,12 @@ def sent_only(message: Telemetry) -> Values:
 
 def replay(
     decoder: Reconstructor, frames: Sequence[Pending], tail: Sequence[tuple[Record, Pending]]
-) -> tuple[list[Record], list[Record]]:
-    """Records without a stream, in order of time: new ones, and those of `tail` that they change.
+) -> tuple[list[Record], list[Record], Reconstructor]:
+    """Records without a stream, in order of time: new ones, those of `tail` that they change, and the state
+    after the newest.
 
     `decoder` is the state before the first of them; `tail` is what was stored after it. Stops where the
-    states agree again. The decoder ends as the state after the newest record.
+    states agree again.
     """
     new: list[Record] = []
     changed: list[Record] = []
@@ -110,7 +111,7 @@ def replay(
         message = Telemetry.FromString(frame.payload)
         values = decoder.apply_unverified(message)
         record = record_of(frame, message, values, Quality.UNVERIFIED)
-        record = record._replace(decoder=decoder.dump())
+        record = record._replace(decoder=decoder.dump() | _told(message))
         before = stored.get((frame.time_us, frame.sequence))
         if before is None:
             left -= 1
@@ -118,9 +119,20 @@ def replay(
         elif (before.signals, before.decoder) != (record.signals, record.decoder):
             changed.append(before._replace(signals=record.signals, decoder=record.decoder))
         elif not left:
-            decoder.state = Reconstructor.restore(tail[-1][0].decoder or {}).state
-            break
-    return new, changed
+            return new, changed, Reconstructor.restore(tail[-1][0].decoder or {})
+    return new, changed, decoder
+
+
+def _told(message: Telemetry) -> dict[str, object]:
+    """What an unverified message said to the predictor itself; needed to replay it."""
+    told: dict[str, object] = {}
+    if message.keyframe:
+        told["keyframe"] = True
+    if message.catalogue:
+        told["named"] = message.catalogue
+    if message.unavailable:
+        told["unavailable"] = list(message.unavailable)
+    return told
 
 
 def record_of(frame: Pending, message: Telemetry, values: Values, quality: Quality) -> Record:

@@ -109,7 +109,8 @@ class StreamWork:
             self.work.repeated += len(frames) - len(fresh)
             frames = fresh
         if frames:
-            self.new, self.replaced = replay(decoder, frames, [(row, _as_sent(row)) for row in tail])
+            seen = [(row, _as_sent(row)) for row in tail]
+            self.new, self.replaced, decoder = replay(decoder, frames, seen)
             stream.decoder = decoder.dump()
 
     def _held(self) -> list[Pending]:
@@ -213,7 +214,13 @@ def _key(frame: Pending) -> store.Key:
 
 def _as_sent(record: Record) -> Pending:
     """The message a stored record came from, as far as the predictor cares."""
-    message = Telemetry(timestamp=record.time_us / 1e6)
+    told = record.decoder or {}
+    message = Telemetry(
+        timestamp=record.time_us / 1e6,
+        keyframe=told.get("keyframe", False),
+        catalogue=told.get("named", ""),
+        unavailable=told.get("unavailable", []),
+    )
     for number, value in record.signals.items():
         if record.sent >> number & 1:
             setattr(message, BY_NUMBER[number].name, value)
