@@ -1,4 +1,4 @@
-"""The house rules that ruff and import-linter cannot see: sizes, names, keys given as strings, what is committed."""
+"""The house rules that no linter sees: sizes, names, keys given as strings, what is committed."""
 
 import ast
 import re
@@ -9,20 +9,19 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.db.models import Field
 
 from tests.environment import ROOT
 
 FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES = 300, 500, 40
 LAYERS = ("fleet", "devices", "telemetry", "config")
 SIBLINGS = {"profiles": "telemetry"}
-VAGUE = {"utils", "util", "helpers", "helper", "common", "managers", "manager", "misc", "signals", "services"}
+VAGUE = {"utils", "util", "helpers", "helper", "common", "managers", "manager", "misc", "services"}
 # What Django tutorials call it, and what it is called here.
 ELSEWHERE = {
     "views": "pages/ for people, api/ for machines",
     "serializers": "api/",
     "permissions": "access.py",
-    "consumers": "the noun they push: live.py",
+    "signals": "a call from the function that knows",
 }
 TEXT = {
     ".py",
@@ -101,7 +100,7 @@ def test_modules_are_named_after_what_they_hold() -> None:
 
 def test_the_same_file_name_means_the_same_in_every_app() -> None:
     wrong = []
-    for app in our_apps():
+    for app in set(our_apps()) - {"config"}:
         folder = ROOT / app
         stems = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
         wrong += [f"{app}/{name}: belongs in {place}" for name, place in ELSEWHERE.items() if name in stems]
@@ -133,7 +132,7 @@ def keys() -> Iterator[tuple[str, str, str]]:
             continue
         for field in [*model._meta.local_fields, *model._meta.local_many_to_many]:
             target = field.related_model
-            if isinstance(field, Field) and target is not None and target != "self":
+            if target is not None:
                 assert not isinstance(target, str), f"{field} points to the unknown model {target}"
                 name = f"{model._meta.label}.{field.name}"
                 yield model._meta.app_label, name, target._meta.app_label

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.environment import ROOT
 from tests.servers import Site, chromium
@@ -33,10 +33,14 @@ class Complaints:
     allowed: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
-        page.on("console", lambda line: line.type == "error" and self.seen.append(f"console: {line.text}"))
+        page.on("console", self._listen)
         page.on("pageerror", lambda error: self.seen.append(f"uncaught: {error}"))
         page.on("request", lambda request: self._check(request.url))
         page.on("websocket", lambda socket: self._check(socket.url))
+
+    def _listen(self, line: ConsoleMessage) -> None:
+        if line.type == "error":
+            self.seen.append(f"console: {line.text} ({line.location.get('url', '')})")
 
     def _check(self, url: str) -> None:
         parts = urlsplit(url)
