@@ -43,7 +43,7 @@ proto: $(STAMPS)/dev ## Generate edge/protocol/telemetry_pb2.py and .pyi from te
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. edge/protocol/telemetry.proto
 
 demo-data: $(STAMPS)/data ## Regenerate the sample drives and the street map (needs the simulator, 260 MB)
-	@$(BIN)/python -m edge.demo $(ARGS)
+	@$(BIN)/python -m edge.drives.generate --out edge/drives/berlin --streets static/map/berlin-streets.json $(ARGS)
 
 bench: setup ## Measure ingest, live push and memory
 	@$(BIN)/python -m benchmarks $(ARGS)

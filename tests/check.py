@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.environment import PYTHON, ROOT, clean_environment
 
@@ -28,10 +29,10 @@ class Step:
 
 
 STEPS = (
-    Step("format", "ruff format --check .", "run `make format`"),
-    Step("lint", "ruff check .", "run `make format`, then fix what is left"),
+    Step("format", "ruff format --check --output-format concise .", "run `make format`"),
+    Step("lint", "ruff check --output-format concise .", "run `make format`, then fix what is left"),
     Step("types", "mypy .", "every function is annotated; an ignore names its error code"),
-    Step("imports", "importlinter.cli lint --no-timings", "the contracts are in pyproject.toml"),
+    Step("imports", "lint-imports --no-logo --no-cache", "the contracts are in pyproject.toml"),
     Step(
         "migrations",
         "manage.py makemigrations --check --dry-run",
@@ -47,12 +48,12 @@ STEPS = (
 
 
 def run(step: Step) -> bool:
-    words = step.command.split()
-    command = [PYTHON, *words] if words[0].endswith(".py") else [PYTHON, "-m", *words]
+    program, *rest = step.command.split()
+    command = [PYTHON, program] if program.endswith(".py") else [str(Path(PYTHON).parent / program)]
     began = time.monotonic()
     print(f"{step.name:<11}", end="", flush=True)
     done = subprocess.run(
-        command,
+        [*command, *rest],
         cwd=ROOT,
         env=clean_environment(**step.env),
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -122,7 +123,10 @@ def rank(app: str) -> int:
 
 
 def test_every_app_has_its_floor() -> None:
+    """Here and in the contracts of pyproject.toml, which can only judge packages they are told of."""
     assert {SIBLINGS.get(app, app) for app in our_apps()} <= set(LAYERS)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    assert {*our_apps(), "edge"} <= set(contracts["root_packages"])
 
 
 def keys() -> Iterator[tuple[str, str, str]]:
