@@ -105,7 +105,8 @@ def test_the_same_file_name_means_the_same_in_every_app() -> None:
         folder = ROOT / app
         stems = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
         wrong += [f"{app}/{name}: belongs in {place}" for name, place in ELSEWHERE.items() if name in stems]
-        wrong += [f"{app}/{name}: missing" for name in ("apps.py", "tests") if not (folder / name).exists()]
+        needed = {"apps", "tests"} if stems - {"__init__", "__pycache__", "apps", "migrations"} else {"apps"}
+        wrong += [f"{app}/{name}: missing" for name in sorted(needed - stems)]
         wrong += [
             f"{app}/{name}.py and {app}/{name}/: one of them"
             for name in ("models", "tasks", "urls", "admin", "access")

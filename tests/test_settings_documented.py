@@ -4,13 +4,14 @@ import re
 
 from tests.environment import ROOT, setting_names
 
-# Read by name through django-environ, or substituted by compose.
-READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z][A-Z0-9_]+)["']""")
+# Read by name, or substituted by compose.
+READ = re.compile(r"""\b(?:env\.\w+|environ\.get)\(\s*["']([A-Z][A-Z0-9_]+)["']""")
 SUBSTITUTED = re.compile(r"\$\{([A-Z][A-Z0-9_]+)")
 
 
 def read_by_settings() -> set[str]:
-    return set(READ.findall((ROOT / "config" / "settings.py").read_text("utf-8"))) - {"ENV_FILE"}
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "config").rglob("*.py"))
+    return set(READ.findall(text)) - {"ENV_FILE"}
 
 
 def read_by_compose() -> set[str]:
