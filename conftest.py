@@ -63,8 +63,10 @@ def valkey_server(_valkey: servers.Valkey) -> servers.Valkey:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_url() -> str:
-    return servers.rabbitmq_url()
+def rabbitmq_url() -> Iterator[str]:
+    """RabbitMQ, in a virtual host of this worker's own."""
+    with servers.rabbitmq() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -281,12 +281,32 @@ def healthy(url: str) -> bool:
     return False
 
 
-def rabbitmq_url() -> str:
-    """RABBITMQ_TEST_URL, or the broker on this machine with its factory account."""
+@contextlib.contextmanager
+def rabbitmq() -> Iterator[str]:
+    """RABBITMQ_TEST_URL, or a virtual host of our own on this machine's broker, with its factory account.
+
+    Two suites at once would otherwise take each other's messages. Where rabbitmqctl is not to be had (it needs the
+    broker's own account or root) the shared virtual host must do.
+    """
     url = os.environ.get("RABBITMQ_TEST_URL")
     if not url and not answers(5672):
         missing("RabbitMQ does not answer on 127.0.0.1:5672 (set RABBITMQ_TEST_URL to use another)")
-    return url or "amqp://guest:guest@127.0.0.1:5672//"
+    name = f"convoy-{os.getpid()}"
+    if url or not _rabbitmqctl("add_vhost", name):
+        yield url or "amqp://guest:guest@127.0.0.1:5672//"
+        return
+    try:
+        _rabbitmqctl("set_permissions", "--vhost", name, "guest", ".*", ".*", ".*")
+        yield f"amqp://guest:guest@127.0.0.1:5672/{name}"
+    finally:
+        _rabbitmqctl("delete_vhost", name)
+
+
+def _rabbitmqctl(*arguments: str) -> bool:
+    program = shutil.which("rabbitmqctl", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
+    if program is None:
+        return False
+    return subprocess.run([program, "--quiet", *arguments], capture_output=True, check=False).returncode == 0
 
 
 def mosquitto_address() -> tuple[str, int]:

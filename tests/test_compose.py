@@ -12,7 +12,7 @@ import requests
 
 from tests import compose
 from tests.environment import PYTHON, ROOT
-from tests.servers import Postgres, Valkey, rabbitmq_url
+from tests.servers import Postgres, Valkey
 
 # What the proxy tells the servers behind it.
 PROXIED = {"X-Forwarded-Proto": "https"}
@@ -51,14 +51,13 @@ def test_what_the_file_mounts_is_in_the_repository() -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[compose.Stack]:
-    broker = rabbitmq_url()
+def stack(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> Iterator[compose.Stack]:
     postgres, valkey = Postgres(), Valkey()
     try:
         addresses = {
             "DATABASE_URL": postgres.start().url,
             "REDIS_URL": valkey.start().url,
-            "CELERY_BROKER_URL": broker,
+            "CELERY_BROKER_URL": rabbitmq_url,
         }
         with compose.running(tmp_path_factory.mktemp("stack"), **addresses) as running:
             yield running
