@@ -20,13 +20,13 @@ class _Valve:
         self.open = asyncio.Event()
         self.open.set()
 
-    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's interface
+    def pauseProducing(self) -> None:
         self.open.clear()
 
-    def resumeProducing(self) -> None:  # noqa: N802
+    def resumeProducing(self) -> None:
         self.open.set()
 
-    def stopProducing(self) -> None:  # noqa: N802
+    def stopProducing(self) -> None:
         self.open.set()
 
 

@@ -21,7 +21,9 @@ def first_administrator() -> tuple[str, str] | None:
     if User.objects.filter(is_superuser=True).exists():
         return None
     password = "-".join(secrets.token_hex(2) for _ in range(4))
-    User.objects.create_superuser(ADMIN, password, first_name="Fleet", last_name="Admin", time_zone="Europe/Berlin")
+    User.objects.create_superuser(
+        ADMIN, password, first_name="Fleet", last_name="Admin", time_zone="Europe/Berlin"
+    )
     return ADMIN, password
 
 

@@ -144,9 +144,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_TIME_LIMIT = 600
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {"polling_interval": 0.01} if EMBEDDED else {}
-)
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"polling_interval": 0.01} if EMBEDDED else {}
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "sweep-inbox": {"task": "telemetry.sweep", "schedule": timedelta(seconds=5)},
     "keep-partitions": {"task": "telemetry.keep_partitions", "schedule": timedelta(hours=6)},

@@ -80,9 +80,7 @@ def _lookup(digests: list[str]) -> dict[str, Principal]:
     )
     found, touched = {}, []
     for digest, device, slug, vehicle, fleet, vin, used in rows:
-        found[digest] = Principal(
-            slug, device_id=device, vehicle_id=vehicle, fleet_id=fleet, vin=vin or ""
-        )
+        found[digest] = Principal(slug, device_id=device, vehicle_id=vehicle, fleet_id=fleet, vin=vin or "")
         if used is None or now - used > _USED_EVERY:
             touched.append(digest)
     if touched:

@@ -31,9 +31,7 @@ class Device(models.Model):
 
 class TokenQuerySet(models.QuerySet["DeviceToken"]):
     def usable(self, now: datetime) -> "TokenQuerySet":
-        return self.filter(
-            Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None, device__active=True
-        )
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None, device__active=True)
 
     def issue(self, device: Device, name: str, **fields: Any) -> tuple["DeviceToken", str]:
         """A new token and its secret text, which exists nowhere else from now on."""
@@ -44,7 +42,9 @@ class TokenQuerySet(models.QuerySet["DeviceToken"]):
 
 class DeviceToken(models.Model):
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="tokens")
-    name = models.CharField(max_length=120, help_text="What it is used for, so that it can be revoked one day.")
+    name = models.CharField(
+        max_length=120, help_text="What it is used for, so that it can be revoked one day."
+    )
     prefix = models.CharField(max_length=8, editable=False, help_text="Its visible beginning.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

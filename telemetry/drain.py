@@ -78,9 +78,7 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
     return len(waiting)
 
 
-def _compression(
-    taken: Sequence[Pending], streams: Sequence[StreamWork]
-) -> dict[tuple[int, str], list[int]]:
+def _compression(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> dict[tuple[int, str], list[int]]:
     sizes = {(f.device_id, f.stream_id, f.sequence): len(f.payload) for f in taken}
     counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for stream in streams:

@@ -101,7 +101,15 @@ def take(shard: int, shards: int, now_us: int, limit: int) -> list[Pending]:
 def pending(row: tuple[Any, ...], held: bool = False) -> Pending:
     number, device, vehicle, stream, sequence, time, received, payload = row
     return Pending(
-        number, device, vehicle, stream, sequence, microseconds(time), microseconds(received), bytes(payload), held
+        number,
+        device,
+        vehicle,
+        stream,
+        sequence,
+        microseconds(time),
+        microseconds(received),
+        bytes(payload),
+        held,
     )
 
 

@@ -65,7 +65,9 @@ class _Places:
         expected = self.expected.get(key)
         if arrival.keyframe or (expected is not None and arrival.sequence < expected):
             self.lost.discard(key)  # found its place; or a late one came, and the drain knows better
-        elif arrival.sequence > (expected or arrival.sequence) or (expected is None and arrival.sequence == 2):
+        elif arrival.sequence > (expected or arrival.sequence) or (
+            expected is None and arrival.sequence == 2
+        ):
             self.lost.add(key)
         if expected is None and len(self.expected) >= _LIMIT:
             self.expected.clear()

@@ -158,9 +158,7 @@ class TelemetryRecord(models.Model):
     class Meta:
         db_table = "telemetry_data"
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(
-                fields=["vehicle", "time", "stream_id", "sequence"], name="record_once"
-            )
+            models.UniqueConstraint(fields=["vehicle", "time", "stream_id", "sequence"], name="record_once")
         ]
 
     def __str__(self) -> str:

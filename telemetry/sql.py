@@ -34,6 +34,9 @@ def marks(count: int) -> str:
 
 def copy_in(target: str, rows: bytes) -> None:
     """COPY packed binary rows into `table (columns)`. PostgreSQL only; raises Django's database errors."""
-    with connection.wrap_database_errors, connection.cursor() as cursor:
-        with cursor.copy(f"COPY {target} FROM STDIN (FORMAT BINARY)") as copy:
-            copy.write(b"".join((_COPY_HEAD, rows, _COPY_TAIL)))
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {target} FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.write(b"".join((_COPY_HEAD, rows, _COPY_TAIL)))

@@ -105,13 +105,17 @@ _REPLY = inline_serializer(
 )
 
 
-@extend_schema(summary="Start the replay logger", request=None, responses={200: _REPLY, 403: _REPLY, 409: _REPLY})
+@extend_schema(
+    summary="Start the replay logger", request=None, responses={200: _REPLY, 403: _REPLY, 409: _REPLY}
+)
 @api_view(["POST"])
 def start_logger(request: Request) -> Response:
     return _told(logger.start(principal_of(request.user)))
 
 
-@extend_schema(summary="Stop the replay logger", request=None, responses={200: _REPLY, 403: _REPLY, 409: _REPLY})
+@extend_schema(
+    summary="Stop the replay logger", request=None, responses={200: _REPLY, 403: _REPLY, 409: _REPLY}
+)
 @api_view(["POST"])
 def stop_logger(request: Request) -> Response:
     return _told(logger.stop(principal_of(request.user)))

@@ -1,4 +1,4 @@
-"""The one writer of history: `telemetry_data`, and the day's compression counts. Call inside the drain's transaction."""
+"""The one writer of history: `telemetry_data` and the day's compression counts. Call inside the drain's transaction."""
 
 import json
 import struct
@@ -78,7 +78,7 @@ def _packed(record: Record) -> bytes:
     mask = 0
     for number in signals:
         mask |= 1 << number
-    packer, numbers = _packer(mask)
+    packer, _ = _packer(mask)
     values: list[Any] = []
     for number, length in zip(_NUMBERS, _template(mask), strict=True):
         values.append(length)
@@ -133,7 +133,9 @@ def stored_among(keys: Iterable[Key]) -> set[Key]:
 
 def unverified_from(vehicle_id: int, device_id: int, time_us: int) -> list[Record]:
     """The last record without a stream before this moment, and all at or after it, in order."""
-    head = f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND device_id = %s AND stream_id = 0 "
+    head = (
+        f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND device_id = %s AND stream_id = 0 "
+    )
     bound = [vehicle_id, device_id, moment(time_us)]
     with connection.cursor() as cursor:
         cursor.execute(f"{head} AND time < %s ORDER BY time DESC, sequence DESC LIMIT 1", bound)

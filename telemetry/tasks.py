@@ -4,8 +4,8 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from telemetry import housekeeping, nudge
 from telemetry import drain as drains
+from telemetry import housekeeping, nudge
 
 
 @shared_task(name="telemetry.drain")

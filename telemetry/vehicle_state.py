@@ -77,8 +77,6 @@ def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
     )
 
 
-
-
 def _save(updates: Sequence[Update]) -> None:
     names = ", ".join(f'"{name}"' for name in _COLUMNS)
     sets = ", ".join(f'"{name}" = excluded."{name}"' for name in _COLUMNS[1:])

@@ -133,7 +133,9 @@ def _run(network: Network, fleet: tuple[Vehicle, ...], folder: Path) -> None:
     }
     command = [str(sumo_home() / "bin" / "sumo")]
     command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    subprocess.run(command, check=True, env={**os.environ, "SUMO_HOME": str(sumo_home())}, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command, check=True, env={**os.environ, "SUMO_HOME": str(sumo_home())}, stdout=subprocess.DEVNULL
+    )
 
 
 def _read(folder: Path) -> dict[str, list[Sample]]:

@@ -44,7 +44,9 @@ def metres(a: Row, b: Row) -> float:
 
 
 def test_manifest_matches_the_fleet_and_the_files() -> None:
-    assert [(e["vehicle"], e["vin"], e["plate"]) for e in MANIFEST] == [(v.slug, v.vin, v.plate) for v in FLEET]
+    assert [(e["vehicle"], e["vin"], e["plate"]) for e in MANIFEST] == [
+        (v.slug, v.vin, v.plate) for v in FLEET
+    ]
     assert {entry["file"] for entry in MANIFEST} == {path.name for path in DRIVES.glob("*.csv.gz")}
     assert len({entry["vin"] for entry in MANIFEST}) == 12
 
@@ -103,7 +105,10 @@ def test_speed_position_and_odometer_agree(drive: Drive) -> None:
 
 def test_acceleration_is_the_change_of_speed(drive: Drive) -> None:
     _, rows = drive
-    assert all(b["acceleration"] == pytest.approx((b["speed"] - a["speed"]) / 3.6, abs=0.01) for a, b in pairwise(rows))
+    assert all(
+        b["acceleration"] == pytest.approx((b["speed"] - a["speed"]) / 3.6, abs=0.01)
+        for a, b in pairwise(rows)
+    )
     assert all(-9 < row["acceleration"] < 4.5 for row in rows)
 
 
@@ -133,7 +138,9 @@ def test_electric_signals_agree(drive: Drive) -> None:
     _, rows = drive
     assert rows[0]["battery"] - rows[-1]["battery"] > 0.5
     assert all(330 <= row["voltage"] <= 400 for row in rows)
-    assert all(row["current"] == pytest.approx(row["power"] * 1000 / row["voltage"], abs=0.06) for row in rows)
+    assert all(
+        row["current"] == pytest.approx(row["power"] * 1000 / row["voltage"], abs=0.06) for row in rows
+    )
     assert min(row["power"] for row in rows) < -10
     assert max(row["power"] for row in rows) < 120
     energy = sum(row["power"] for row in rows[1:]) / 3600

@@ -61,7 +61,9 @@ def unavailable() -> Answer:
 
 
 def failed() -> Answer:
-    return _error(500, "The server failed. Nothing was kept: send it again.", {"Retry-After": str(RETRY_AFTER_S)})
+    return _error(
+        500, "The server failed. Nothing was kept: send it again.", {"Retry-After": str(RETRY_AFTER_S)}
+    )
 
 
 def wrong_method() -> Answer:

@@ -38,7 +38,9 @@ def read(body: bytes, content_type: str, principal: Principal, now: float) -> De
     elif kind == JSON:
         records, vin, stream_id = _from_json(body)
     else:
-        raise RefusedError(415, f"Content-Type {kind or 'missing'}: send application/x-protobuf or application/json")
+        raise RefusedError(
+            415, f"Content-Type {kind or 'missing'}: send application/x-protobuf or application/json"
+        )
     if not records:
         raise RefusedError(400, "the body holds no record")
     if len(records) > settings.TELEMETRY_BATCH_LIMIT:

@@ -129,5 +129,3 @@ def _body(request: Request) -> bytes:
 def _http(reply: answer.Answer) -> HttpResponse:
     status, body, headers = reply
     return HttpResponse(body, status=status, content_type="application/json", headers=headers)
-
-

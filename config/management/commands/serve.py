@@ -99,4 +99,6 @@ def _check_port(host: str, port: int) -> None:
         try:
             probe.bind(("127.0.0.1" if host == "" else host, port))
         except OSError as error:
-            raise CommandError(f"Port {port} is taken ({error.strerror}). Try PORT={port + 1} make run") from error
+            raise CommandError(
+                f"Port {port} is taken ({error.strerror}). Try PORT={port + 1} make run"
+            ) from error

@@ -1,0 +1,74 @@
+"""Fixtures that every app's tests may use, and the rule that CI skips nothing."""
+
+from collections.abc import Generator, Iterator
+
+import pytest
+from django.conf import settings
+
+from tests import servers
+from tests.environment import CI
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that say what they need are skipped, visibly, where the suite runs without it."""
+    engine = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
+    lacking = {
+        "sqlite": engine != "sqlite3" and "the suite runs on PostgreSQL",
+        "postgres": engine != "postgresql" and "the suite runs on SQLite (make test has both)",
+        "redis": not settings.REDIS_URL and "the suite runs without Redis (make test has both)",
+    }
+    for item in items:
+        for marker, reason in lacking.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CI=true a skip is a failure: `make test` leaves out by marker what a phase cannot run."""
+    report = yield
+    if CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        report.longrepr = f"{item.nodeid}: skipped under CI=true: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[servers.Postgres]:
+    server = servers.Postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_server(_postgres: servers.Postgres) -> servers.Postgres:
+    """This worker's PostgreSQL: `.url`, `.kill()`, `.start()`, `.stop()`; it runs when a test begins."""
+    return _postgres.start()
+
+
+@pytest.fixture(scope="session")
+def _valkey() -> Iterator[servers.Valkey]:
+    server = servers.Valkey()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def valkey_server(_valkey: servers.Valkey) -> servers.Valkey:
+    """This worker's Redis-compatible server, with the same methods; it keeps its data between tests."""
+    return _valkey.start()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> Iterator[str]:
+    """RabbitMQ, in a virtual host of this worker's own."""
+    with servers.rabbitmq() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mosquitto_address() -> tuple[str, int]:
+    return servers.mosquitto_address()
