@@ -18,6 +18,7 @@ from devices.models import DeviceToken, digest_of
 from fleet.access import Principal
 
 _LIMIT = 50_000
+_RENEWED_AT_ONCE = 1_000
 _USED_EVERY = timedelta(minutes=5)
 _Entry = tuple[float, Principal | None]
 
@@ -39,31 +40,33 @@ class TokenCache:
     def resolve(self, text: str) -> Principal | None:
         """The principal of a usable token, else None. Asks the database when the answer is not fresh."""
         entry = self.peek(text)
-        if entry is None:
-            with self._lock:
-                entry = self.peek(text)
-                if entry is None:
-                    self._renew(text)
-                    entry = self._entries[text]
-        return entry[1]
+        return entry[1] if entry else self.resolve_all([text])[text]
+
+    def resolve_all(self, texts: list[str]) -> dict[str, Principal | None]:
+        """The same for many at once: one query, which also renews what has grown stale."""
+        with self._lock:
+            self._renew([text for text in texts if self.peek(text) is None])
+            return {text: self._entries[text][1] for text in texts}
 
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
 
-    def _renew(self, text: str) -> None:
+    def _renew(self, texts: list[str]) -> None:
+        if not texts:
+            return
         now = time.monotonic()
         stale = [known for known, (until, who) in self._entries.items() if until < now and who is not None]
-        wanted = {digest_of(known): known for known in [text, *stale[:1000]]}
-        found = _lookup(list(wanted))
+        wanted = {text: digest_of(text) for text in (*texts, *stale[:_RENEWED_AT_ONCE])}
+        found = _lookup(list(wanted.values()))
         if len(self._entries) > _LIMIT:
             self._entries.clear()
         until = now + settings.TOKEN_CACHE_S
-        for digest, known in wanted.items():
-            if digest in found or known == text:
-                self._entries[known] = (until, found.get(digest))
+        for text, digest in wanted.items():
+            if digest in found or text in texts:
+                self._entries[text] = (until, found.get(digest))
             else:
-                del self._entries[known]
+                self._entries.pop(text, None)
 
 
 def _lookup(digests: list[str]) -> dict[str, Principal]:

@@ -1,7 +1,7 @@
 """The frozen values that pass through this app, one per stage. Times are microseconds since 1970 (UTC)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -75,6 +75,9 @@ class Delivery:
     rejected: Sequence[Rejection] = ()
     transmitted: int = 0
     skipped: int = 0
+    """As the senders' streams say; records without a stream are counted by `unverified`."""
+    unverified: Sequence[int] = ()
+    """Per record without a stream: bit n set, signal n was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class Receipt:
 
     accepted: int
     repeated: int
-    keyframe: bool = field(default=False)
+    skipped: int
+    """Signals left out, as far as they are known to exist."""
+    keyframe: bool = False
     """The server lost its place in the sender's stream: the next record should be a keyframe."""
 
 

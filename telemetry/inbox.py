@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -14,10 +15,10 @@ _ROW = struct.Struct(">hiqiqiqiqiqiqiqi")
 
 
 def insert(deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
-    """Put all arrivals in; answers how many of each delivery were new. Call inside a transaction."""
+    """Put all arrivals in and commit; answers how many of each delivery were new."""
     if on_postgresql():
         return _insert_postgresql(deliveries)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         return [_insert_rows(cursor, arrivals) for arrivals in deliveries]
 
 
@@ -50,7 +51,8 @@ def _insert_postgresql(deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
             )  # fmt: skip
     body = b"".join(content)
     try:
-        with transaction.atomic():
+        # Alone in autocommit, COPY is its own transaction: no BEGIN, no COMMIT to wait for.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
             copy_in(f"telemetry_frame ({_COLUMNS})", body)
         return [len(arrivals) for arrivals in deliveries]
     except IntegrityError:
@@ -58,7 +60,7 @@ def _insert_postgresql(deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
 
 
 def _insert_known(body: bytes, deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE arrivals ON COMMIT DROP AS "
             f"SELECT {_COLUMNS} FROM telemetry_frame WITH NO DATA"

@@ -1,12 +1,13 @@
 """The one door. What it has accepted is committed; everything a device is told rests on that."""
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError
 
-from telemetry import inbox, nudge
+from telemetry import inbox, known, nudge
 from telemetry.frames import Arrival, Delivery, Receipt
 from telemetry.models import Stream
 
@@ -25,9 +26,9 @@ def accept(deliveries: Sequence[Delivery]) -> list[Receipt]:
     Raises UnavailableError when the database cannot be written; then nothing at all was kept.
     """
     try:
-        with transaction.atomic():
-            counts = inbox.insert([delivery.arrivals for delivery in deliveries])
-            lost = _lost(deliveries)
+        counts = inbox.insert([delivery.arrivals for delivery in deliveries])
+        skipped = [known.skipped_in(delivery) for delivery in deliveries]
+        lost = _lost.among()
     except (OperationalError, InterfaceError) as error:
         log.warning("inbox unavailable: %s", error)
         raise UnavailableError(str(error)) from error
@@ -36,18 +37,30 @@ def accept(deliveries: Sequence[Delivery]) -> list[Receipt]:
         raise UnavailableError(str(error)) from error
     nudge.dirty({a.vehicle_id for delivery in deliveries for a in delivery.arrivals})
     return [
-        Receipt(new, len(delivery.arrivals) - new, _asks_keyframe(delivery, lost))
-        for delivery, new in zip(deliveries, counts, strict=True)
+        Receipt(new, len(delivery.arrivals) - new, left_out, _asks_keyframe(delivery, lost))
+        for delivery, new, left_out in zip(deliveries, counts, skipped, strict=True)
     ]
 
 
-def _lost(deliveries: Sequence[Delivery]) -> set[tuple[int, int]]:
-    """(device, stream) pairs among these whose reconstruction waits for a keyframe."""
-    devices = {a.device_id for d in deliveries for a in d.arrivals[:1] if a.stream_id}
-    if not devices:
-        return set()
-    rows = Stream.objects.filter(device_id__in=devices, wants_keyframe=True)
-    return set(rows.values_list("device_id", "stream_id"))
+class _Lost:
+    """(device, stream) pairs that the drain waits for with a keyframe; few, so all are read, now and then."""
+
+    _FRESH_S = 0.05
+
+    def __init__(self) -> None:
+        self._pairs: set[tuple[int, int]] = set()
+        self._read_at = -1.0
+
+    def among(self) -> set[tuple[int, int]]:
+        now = time.monotonic()
+        if now - self._read_at > self._FRESH_S:
+            rows = Stream.objects.filter(wants_keyframe=True).values_list("device_id", "stream_id")
+            self._pairs = set(rows[:_LIMIT])
+            self._read_at = now
+        return self._pairs
+
+
+_lost = _Lost()
 
 
 class _Places:

@@ -17,9 +17,9 @@ Answer = tuple[int, bytes, dict[str, str]]
 def received(delivery: Delivery, receipt: Receipt) -> Answer:
     content: dict[str, Any] = {
         "status": "success",
-        "compression_ratio": round(ratio(delivery.transmitted, delivery.skipped), 4),
+        "compression_ratio": round(ratio(delivery.transmitted, receipt.skipped), 4),
         "transmitted_fields": delivery.transmitted,
-        "skipped_fields": delivery.skipped,
+        "skipped_fields": receipt.skipped,
         "accepted": receipt.accepted,
         "repeated": receipt.repeated,
     }

@@ -9,10 +9,10 @@ from django.conf import settings
 from google.protobuf.message import DecodeError
 
 from edge.protocol.checks import BadRecordError, check
+from edge.protocol.content import signals_of
 from edge.protocol.telemetry_pb2 import RawTelemetryBatch, Telemetry
 from edge.protocol.text import message_from_json
 from fleet.access import Principal
-from telemetry import known
 from telemetry.frames import Arrival, Delivery, Rejection
 
 PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf", "application/octet-stream"})
@@ -101,6 +101,7 @@ class _Checker:
         self.vin, self.stream_id = vin, stream_id
         self.now, self.received_us = now, int(now * 1e6)
         self.transmitted = self.skipped = 0
+        self.unverified: list[int] = []
 
     def check_all(self, records: list[Any]) -> Delivery:
         arrivals: list[Arrival] = []
@@ -111,7 +112,7 @@ class _Checker:
             except BadRecordError as bad:
                 status = 404 if bad.field == "vin" else 400
                 rejected.append(Rejection(index, bad.field, bad.reason, status))
-        return Delivery(arrivals, rejected, self.transmitted, self.skipped)
+        return Delivery(arrivals, rejected, self.transmitted, self.skipped, self.unverified)
 
     def _one(self, raw: Any) -> Arrival:
         if isinstance(raw, bytes):
@@ -133,7 +134,7 @@ class _Checker:
             self.skipped += message.omitted
             sequence = message.sequence
         else:
-            self.skipped += known.omitted_in(self.device_id, message)
+            self.unverified.append(signals_of(message)[0].mask)
             sequence = fingerprint(message)
         time_us = int(message.timestamp * 1e6 + 0.5)
         return Arrival(

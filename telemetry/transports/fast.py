@@ -7,16 +7,16 @@ the next one; each is answered after its own commit.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from devices.auth import token_in, tokens
 from fleet.access import Principal
-from telemetry import known
 from telemetry.frames import Delivery, Receipt
 from telemetry.ingest import UnavailableError, accept
 from telemetry.transports import answer, limits
@@ -29,57 +29,45 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PATHS = frozenset({"/api/telemetry", "/api/telemetry/"})
-_GROUP_LIMIT = 10_000
+_GROUP_LIMIT = 256
+Question = TypeVar("Question")
+Reply = TypeVar("Reply")
 
 
-class GroupCommit:
-    """One writer thread per process; everything that waits when it is free goes into one transaction."""
+class Grouped(Generic[Question, Reply]):
+    """One thread that answers all questions waiting when it is free together.
 
-    def __init__(self) -> None:
-        self._waiting: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="inbox")
+    Commits share a transaction this way, token look-ups a query; nothing waits for a timer.
+    """
+
+    def __init__(self, answer_all: Callable[[list[Question]], list[Reply]], name: str) -> None:
+        self._answer_all = answer_all
+        self._waiting: deque[tuple[Question, asyncio.Future[Reply]]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._running: asyncio.Task[None] | None = None
 
-    async def commit(self, delivery: Delivery) -> Receipt:
-        """The receipt, after the commit; raises UnavailableError."""
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append((delivery, future))
+    async def ask(self, question: Question) -> Reply:
+        """The reply to this question; raises what its group raised."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._commit_while_waiting())
+            self._running = asyncio.create_task(self._run_while_waiting())
         return await future
 
-    async def _commit_while_waiting(self) -> None:
+    async def _run_while_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            group = self._next_group()
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP_LIMIT))]
             try:
-                receipts = await loop.run_in_executor(self._writer, _accept, [d for d, _ in group])
+                replies = await loop.run_in_executor(self._thread, self._answer_all, [q for q, _ in group])
             except Exception as error:
                 for _, future in group:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            for (_, future), receipt in zip(group, receipts, strict=True):
-                if not future.done():  # the client may have gone; its records are kept all the same
-                    future.set_result(receipt)
-
-    def _next_group(self) -> list[tuple[Delivery, asyncio.Future[Receipt]]]:
-        rows, count = 0, 0
-        for delivery, _ in self._waiting:
-            rows += len(delivery.arrivals)
-            count += 1
-            if rows >= _GROUP_LIMIT:
-                break
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return group
-
-
-def _accept(deliveries: list[Delivery]) -> list[Receipt]:
-    try:
-        return accept(deliveries)
-    except UnavailableError:
-        close_old_connections()
-        raise
+            for (_, future), reply in zip(group, replies, strict=True):
+                if not future.done():  # the client may have gone; what was committed stays
+                    future.set_result(reply)
 
 
 class FastLane:
@@ -87,10 +75,10 @@ class FastLane:
 
     def __init__(self, inner: App) -> None:
         self.inner = inner
-        self.committer = GroupCommit()
+        self.inbox = Grouped(_accept, "inbox")
+        self.lookups = Grouped(_resolve, "tokens")
         self.devices = limits.per_device()
         self.strangers = limits.per_address()
-        self.lookups = ThreadPoolExecutor(2, thread_name_prefix="tokens")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in PATHS or scope["method"] != "POST":
@@ -108,7 +96,7 @@ class FastLane:
             delivery = read(body, headers.get("content-type", ""), principal, time.time())
             if not delivery.arrivals:
                 return answer.nothing_good(delivery)
-            return answer.received(delivery, await self.committer.commit(delivery))
+            return answer.received(delivery, await self.inbox.ask(delivery))
         except RefusedError as error:
             return answer.refused(error)
         except UnavailableError:
@@ -118,30 +106,32 @@ class FastLane:
             return answer.failed()
 
     async def _admit(self, scope: Scope, text: str) -> tuple[Principal | None, answer.Answer]:
-        address = scope["client"][0] if scope.get("client") else ""
         if not text:
             return None, answer.unknown_token(sent=False)
         entry = tokens.peek(text)
-        principal = entry[1] if entry else None
-        if entry is None or (principal and not known.is_loaded(principal.device_id or 0)):
-            try:
-                principal = await asyncio.get_running_loop().run_in_executor(self.lookups, _look_up, text)
-            except Exception:
-                return None, answer.unavailable()
+        try:
+            principal = entry[1] if entry else await self.lookups.ask(text)
+        except DatabaseError:
+            return None, answer.unavailable()
         if principal is None:
-            wait = self.strangers.wait(address)
+            wait = self.strangers.wait(scope["client"][0] if scope.get("client") else "")
             return None, answer.slow_down(wait) if wait else answer.unknown_token(sent=True)
         wait = self.devices.wait(principal.device_id or 0)
         return (None, answer.slow_down(wait)) if wait else (principal, (0, b"", {}))
 
 
-def _look_up(text: str) -> Principal | None:
-    """In a thread of its own: the database may be slow, the loop must not be."""
+def _accept(deliveries: list[Delivery]) -> list[Receipt]:
     try:
-        principal = tokens.resolve(text)
-        if principal and principal.device_id and not known.is_loaded(principal.device_id):
-            known.load(principal.device_id)
-        return principal
+        return accept(deliveries)
+    except UnavailableError:
+        close_old_connections()
+        raise
+
+
+def _resolve(texts: list[str]) -> list[Principal | None]:
+    try:
+        found = tokens.resolve_all(texts)
+        return [found[text] for text in texts]
     finally:
         close_old_connections()
 

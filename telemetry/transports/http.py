@@ -12,7 +12,6 @@ from rest_framework.views import APIView
 
 from devices.auth import DeviceTokenAuthentication
 from fleet.access import Principal
-from telemetry import known
 from telemetry.ingest import UnavailableError, accept
 from telemetry.transports import answer
 from telemetry.transports.body import RefusedError, inflate, read
@@ -93,8 +92,6 @@ class TelemetryView(APIView):
         assert isinstance(principal, Principal) and principal.device_id is not None
         try:
             body = _body(request)
-            if not known.is_loaded(principal.device_id):
-                known.load(principal.device_id)
             delivery = read(body, request.content_type or "", principal, time.time())
             if not delivery.arrivals:
                 return answer.nothing_good(delivery)
