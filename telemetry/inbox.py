@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 
 from telemetry.frames import Arrival, Pending
-from telemetry.sql import PG_EPOCH_US, copy_in, marks, microseconds, moment, on_postgresql
+from telemetry.sql import PG_EPOCH_US, copy_in, epoch_us, marks, microseconds, moment, on_postgresql, read_all
 
 _COLUMNS = "device_id, vehicle_id, stream_id, sequence, time, received_at, due_at, payload"
 _ROW = struct.Struct(">hiqiqiqiqiqiqiqi")
@@ -82,36 +82,26 @@ def _insert_known(body: bytes, deliveries: Sequence[Sequence[Arrival]]) -> list[
 
 def take(shard: int, shards: int, now_us: int, limit: int) -> list[Pending]:
     """Due records of the shard's vehicles, with what waits in the same devices, in decoding order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT device_id FROM (SELECT device_id FROM telemetry_frame "
-            "WHERE due_at <= %s AND vehicle_id %% %s = %s ORDER BY id LIMIT %s) due",
-            [moment(now_us), shards, shard, limit],
-        )
-        devices = [device for (device,) in cursor.fetchall()]
-        if not devices:
-            return []
-        cursor.execute(
-            "SELECT id, device_id, vehicle_id, stream_id, sequence, time, received_at, payload "
-            f"FROM telemetry_frame WHERE device_id IN ({marks(len(devices))}) "
-            "ORDER BY device_id, stream_id, CASE WHEN stream_id = 0 THEN time END, sequence LIMIT %s",
-            [*devices, limit],
-        )
-        return [pending(row) for row in cursor.fetchall()]
+    devices = read_all(
+        "SELECT DISTINCT device_id FROM (SELECT device_id FROM telemetry_frame "
+        "WHERE due_at <= %s AND vehicle_id %% %s = %s ORDER BY id LIMIT %s) due",
+        [moment(now_us), shards, shard, limit],
+    )
+    if not devices:
+        return []
+    rows = read_all(
+        f"SELECT id, device_id, vehicle_id, stream_id, sequence, {epoch_us('time')}, {epoch_us('received_at')}, "
+        f"payload FROM telemetry_frame WHERE device_id IN ({marks(len(devices))}) "
+        "ORDER BY device_id, stream_id, CASE WHEN stream_id = 0 THEN time END, sequence LIMIT %s",
+        [*(device for (device,) in devices), limit],
+    )
+    return [pending(row) for row in rows]
 
 
 def pending(row: tuple[Any, ...], held: bool = False) -> Pending:
     number, device, vehicle, stream, sequence, time, received, payload = row
     return Pending(
-        number,
-        device,
-        vehicle,
-        stream,
-        sequence,
-        microseconds(time),
-        microseconds(received),
-        bytes(payload),
-        held,
+        number, device, vehicle, stream, sequence, microseconds(time), microseconds(received), payload, held
     )
 
 

@@ -7,6 +7,7 @@ sweep's period.
 
 import logging
 import threading
+import time
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.core.cache import cache
 
 log = logging.getLogger(__name__)
 _FLAG_S = 10
-_PAUSE_S = 0.01
+_PAUSE_S = 0.02
 
 
 class _Nudger(threading.Thread):
@@ -39,7 +40,7 @@ class _Nudger(threading.Thread):
                 shards, self.shards = self.shards, set()
             for shard in shards:
                 send(shard)
-            self.ready.wait(_PAUSE_S)
+            time.sleep(_PAUSE_S)
 
 
 _nudger: _Nudger | None = None

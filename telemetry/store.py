@@ -3,14 +3,14 @@
 import json
 import struct
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connection
 
 from edge.protocol.signals import SIGNALS
 from telemetry.frames import Record, from_us
-from telemetry.sql import PG_EPOCH_US, copy_in, marks, microseconds, moment, on_postgresql
+from telemetry.sql import PG_EPOCH_US, copy_in, marks, microseconds, moment, on_postgresql, values, write_rows
 
 _FIXED = ("vehicle_id", "device_id", "time", "received_at", "stream_id", "sequence", "quality", "sent")
 _SIGNAL_COLUMNS = tuple(signal.column for signal in SIGNALS)
@@ -168,19 +168,20 @@ def _json(value: Any) -> Any:
 
 def count_compression(counts: dict[tuple[int, str], list[int]]) -> None:
     """Add to the day's totals: (vehicle, ISO day) to [records, transmitted, skipped, bytes]."""
-    sums = ", ".join(
-        f"{name} = compression_stats.{name} + excluded.{name}"
-        for name in ("records", "transmitted_readings", "skipped_readings", "bytes_received")
+    names = ("records", "transmitted_readings", "skipped_readings", "bytes_received")
+    sums = ", ".join(f"{name} = compression_stats.{name} + excluded.{name}" for name in names)
+    write_rows(
+        f"INSERT INTO compression_stats (vehicle_id, day, {', '.join(names)}) "
+        f"{values(('bigint', 'date', *['bigint'] * len(names)))} "
+        f"ON CONFLICT (vehicle_id, day) DO UPDATE SET {sums}",
+        [(vehicle, day, *totals) for (vehicle, day), totals in sorted(counts.items())],
     )
-    if counts:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO compression_stats (vehicle_id, day, records, transmitted_readings, "
-                f"skipped_readings, bytes_received) VALUES ({marks(6)}) "
-                f"ON CONFLICT (vehicle_id, day) DO UPDATE SET {sums}",
-                [(vehicle, day, *totals) for (vehicle, day), totals in sorted(counts.items())],
-            )
 
 
 def day_of(time_us: int) -> str:
-    return from_us(time_us).date().isoformat()
+    return _iso_day(time_us // 86_400_000_000)
+
+
+@lru_cache(1024)
+def _iso_day(day: int) -> str:
+    return from_us(day * 86_400_000_000).date().isoformat()

@@ -1,9 +1,11 @@
 """One stream's part of a drain: its stored state, its gaps and held records, and what must be written back."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
+
+import orjson
 
 from django.db import connection
 from django.utils import timezone
@@ -15,6 +17,7 @@ from telemetry import store
 from telemetry.frames import Pending, Record, from_us, to_us
 from telemetry.inbox import pending
 from telemetry.models import Gap, HeldFrame, Quality, Stream
+from telemetry.sql import values, write_rows
 from telemetry.streams import Segment, Work, advance, record_of, replay, sent_only
 
 
@@ -48,7 +51,7 @@ class StreamWork:
         head = Segment(stream.next_sequence, _restored(stream.decoder), lost=stream.wants_keyframe)
         behind = [frame for frame in self.frames if frame.sequence < head.next]
         ahead = [frame for frame in self.frames if frame.sequence >= head.next]
-        held = self._held() if behind or head.lost else []
+        held = self._held() if stream.pk and (behind or head.lost) else []
         if behind:
             self._reconstruct_late(behind, held, overdue_us)
         advance(head, _merged(ahead, [f for f in held if f.sequence >= head.next]), overdue_us, work)
@@ -125,6 +128,8 @@ class StreamWork:
 
     def _save_gaps(self) -> None:
         work = self.work
+        if (work.opened or work.held) and self.stream.pk is None:
+            self.stream.save()
         if work.opened:
             Gap.objects.bulk_create(
                 Gap(stream=self.stream, first=s.next, last=s.last, decoder=s.decoder.dump())
@@ -155,20 +160,19 @@ class StreamWork:
 
 
 def load_streams(taken: Sequence[Pending]) -> list[StreamWork]:
-    """The streams of these records, locked, created where they are new."""
+    """The streams of these records, locked; a new one starts empty and is saved with its first records."""
     frames: dict[tuple[int, int], list[Pending]] = defaultdict(list)
     for frame in taken:
         frames[frame.device_id, frame.stream_id].append(frame)
     rows = _locked(frames)
-    missing = [
-        Stream(device_id=device, stream_id=stream, vehicle_id=members[0].vehicle_id)
-        for (device, stream), members in frames.items()
-        if (device, stream) not in rows
+    return [
+        StreamWork(
+            rows.get(key)
+            or Stream(device_id=key[0], stream_id=key[1], vehicle_id=members[0].vehicle_id),
+            members,
+        )
+        for key, members in frames.items()
     ]
-    if missing:
-        Stream.objects.bulk_create(missing, ignore_conflicts=True)
-        rows = _locked(frames)
-    return [StreamWork(rows[key], members) for key, members in frames.items()]
 
 
 def _locked(keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Stream]:
@@ -178,22 +182,33 @@ def _locked(keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Stream]:
     return {(row.device_id, row.stream_id): row for row in rows}
 
 
+_SAVED = (
+    "next_sequence", "decoder", "last_time", "wants_keyframe", "records", "repeated", "incomplete", "updated_at",
+)  # fmt: skip
+_KEY = ("device_id", "stream_id", "vehicle_id", "created_at")
+_TYPES = (
+    "bigint", "bigint", "bigint", "timestamptz", "bigint", "jsonb", "timestamptz", "boolean", "bigint", "bigint",
+    "bigint", "timestamptz",
+)  # fmt: skip
+
+
 def save_streams(streams: Iterable[StreamWork]) -> None:
-    """One statement for all rows: the ORM's bulk_update would build a CASE per column and row."""
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE telemetry_stream SET next_sequence = %s, decoder = %s, last_time = %s, "
-            "wants_keyframe = %s, records = %s, repeated = %s, incomplete = %s, updated_at = %s WHERE id = %s",
-            [_values(work.stream, now) for work in streams],
-        )
+    """One statement for all rows, new ones included: the ORM would build a CASE per column and row."""
+    now = timezone.now()
+    write_rows(
+        f"INSERT INTO telemetry_stream ({', '.join((*_KEY, *_SAVED))}) {values(_TYPES)} "
+        "ON CONFLICT (device_id, stream_id) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in _SAVED),
+        [_values(work.stream, now) for work in streams],
+    )
 
 
-def _values(row: Stream, now: Any) -> tuple[Any, ...]:
-    last = connection.ops.adapt_datetimefield_value(row.last_time) if row.last_time else None
+def _values(row: Stream, now: datetime) -> tuple[Any, ...]:
+    adapt = connection.ops.adapt_datetimefield_value
     return (
-        row.next_sequence, json.dumps(row.decoder), last, row.wants_keyframe,
-        row.records, row.repeated, row.incomplete, now, row.pk,
+        row.device_id, row.stream_id, row.vehicle_id, adapt(now), row.next_sequence,
+        orjson.dumps(row.decoder).decode(), row.last_time and adapt(row.last_time), row.wants_keyframe,
+        row.records, row.repeated, row.incomplete, adapt(now),
     )  # fmt: skip
 
 

@@ -1,22 +1,22 @@
 """Keeps fleet.VehicleState: the newest record of each vehicle, by event time. Called by the drain only."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+import orjson
 
 from edge.protocol.signals import BY_NUMBER, names_in
 from fleet.models import Vehicle
 from telemetry.frames import Record, from_us, to_us
 from telemetry.models import Quality
-from telemetry.sql import marks, moment
+from telemetry.sql import moment, values, write_rows
 
 _COLUMNS = (
     "vehicle_id", "time", "received_at", "latitude_deg", "longitude_deg", "heading_deg", "speed_kmh",
     "battery_percent", "values", "reconstructed", "quality",
 )  # fmt: skip
+_TYPES = ("bigint", *["timestamptz"] * 2, *["float8"] * 5, "jsonb", "jsonb", "text")
 _SUMMARY = ("latitude", "longitude", "heading", "speed", "battery")
 
 
@@ -80,20 +80,18 @@ def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
 def _save(updates: Sequence[Update]) -> None:
     names = ", ".join(f'"{name}"' for name in _COLUMNS)
     sets = ", ".join(f'"{name}" = excluded."{name}"' for name in _COLUMNS[1:])
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO vehicle_state ({names}) VALUES ({marks(len(_COLUMNS))}) "
-            f"ON CONFLICT (vehicle_id) DO UPDATE SET {sets}",
-            [
-                (
-                    update.vehicle_id,
-                    moment(update.time_us),
-                    moment(update.received_us),
-                    *map(update.values.get, _SUMMARY),
-                    json.dumps(update.values),
-                    json.dumps(update.reconstructed),
-                    update.quality,
-                )
-                for update in updates
-            ],
-        )
+    write_rows(
+        f"INSERT INTO vehicle_state ({names}) {values(_TYPES)} ON CONFLICT (vehicle_id) DO UPDATE SET {sets}",
+        [
+            (
+                update.vehicle_id,
+                moment(update.time_us),
+                moment(update.received_us),
+                *map(update.values.get, _SUMMARY),
+                orjson.dumps(update.values).decode(),
+                orjson.dumps(update.reconstructed).decode(),
+                update.quality,
+            )
+            for update in updates
+        ],
+    )
