@@ -185,7 +185,7 @@ def _run(logger: Logger, console: Console) -> int:
             break
         if logger.sender.denied and not logger.reading:
             break
-    console.say(summary(logger))
+    console.conclude(summary(logger))
     code = _exit_code(logger)
     logger.close()
     return code

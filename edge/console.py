@@ -29,6 +29,13 @@ class Console(logging.Handler):
         self._stream.write(f"{_CLEAR if self._rewrites else ''}{text}\n")
         self._stream.flush()
 
+    def conclude(self, text: str) -> None:
+        """The result, on standard output, where a script can have it."""
+        if self._rewrites:
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+        print(text, flush=True)
+
     def progress(self, logger: Logger) -> None:
         if self._rewrites:
             self._stream.write(f"{_CLEAR}{progress_line(logger)}")

@@ -13,7 +13,7 @@ from typing import Final
 
 from edge.door import Door
 from edge.drive import Drive
-from edge.frames import Batch, Frame, Position, Stream
+from edge.frames import Frame, Position, Stream
 from edge.laps import Place, Step, course
 from edge.protocol.catalogue import DEFAULT, load
 from edge.protocol.checks import FUTURE_LIMIT_S
@@ -27,7 +27,7 @@ _LEAD_BATCHES: Final = 10
 """Reading as fast as possible stays this far ahead of the sender, so that a keyframe asked for is near."""
 _CATCH_UP_S: Final = 5.0
 """A pace that fell further behind (suspended laptop, full spool) starts anew instead of racing."""
-_FULL_WAIT_S: Final = 1.0
+_FULL_WAIT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +195,15 @@ class Logger:
                 if not told:
                     log.warning("%s; reading waits", full)
                     told = True
-                if self._stopped.wait(_FULL_WAIT_S):
+                if self._stopped.is_set():
                     self.read.records -= len(frames)
                     return
+                self.spool.wait_below(self.spool.waiting, _FULL_WAIT_S)
             else:
                 self.place = place
                 return
 
-    def _keyframe_wanted(self, batch: Batch) -> None:
+    def _keyframe_wanted(self, stream: Stream, sequence: int) -> None:
         """Only if none is on its way already: a backlog must not turn every record into a keyframe."""
-        mine = batch.stream.stream_id == self._stream.stream_id
-        if mine and batch.frames[-1].sequence >= self._keyframe_at:
+        if stream == self._stream and sequence > self._keyframe_at:
             self._keyframe_due.set()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.door import Answer, Door, Outcome
-from edge.frames import Batch
+from edge.frames import Batch, Stream
 from edge.spool import Spool, SpoolError
 
 log = logging.getLogger("edge")
@@ -44,8 +44,8 @@ class Tally:
     bytes: int = 0
 
 
-KeyframeWanted = Callable[[Batch], None]
-"""Called with the batch whose answer asked for a keyframe."""
+KeyframeWanted = Callable[[Stream, int], None]
+"""Called with the stream and the first sequence number the server cannot follow."""
 
 
 class Sender:
@@ -133,9 +133,11 @@ class Sender:
         for index, refusal in answer.refused.items():
             sequence = batch.frames[index].sequence
             log.error("the server refused record %d: %s %s", sequence, refusal.field, refusal.reason)
-        # After a refused record the server has a gap, so what follows needs a fresh start.
-        if answer.keyframe or answer.refused:
-            self._on_keyframe(batch)
+        if answer.refused:
+            # The server has a gap now, so what follows needs a fresh start.
+            self._on_keyframe(batch.stream, batch.frames[max(answer.refused)].sequence + 1)
+        elif answer.keyframe:
+            self._on_keyframe(batch.stream, batch.frames[0].sequence)
         self._count = min(self._pack.batch, self._count * 2)
         self._attempt = 0
         if self.trouble:
@@ -149,10 +151,15 @@ class Sender:
         self.trouble = answer.reason
         wait = self._wait_s(answer)
         self._attempt += 1
+        asked_to_wait = self.denied or answer.retry_after_s is not None
         if self._stopped.is_set():
-            time.sleep(max(0.0, min(wait, self._deadline - time.monotonic())))
-        else:
-            self._stopped.wait(wait)
+            left = self._deadline - time.monotonic()
+            if wait < left:
+                time.sleep(wait)
+            else:
+                self._deadline = 0.0
+        elif self._stopped.wait(wait) and asked_to_wait:
+            self._deadline = 0.0  # one last try is for our own waits, not for those the server wanted
 
     def _wait_s(self, answer: Answer) -> float:
         jitter = random.uniform(0.5, 1.0)

@@ -31,6 +31,7 @@ class Arrival:
 class Arrivals:
     """One stream, in the order of arrival."""
 
+    vin: str = ""
     reconstructor: Reconstructor = field(default_factory=Reconstructor)
     records: list[Arrival] = field(default_factory=list)
     bodies: dict[int, bytes] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Fault:
 class Receiver:
     """Start with `with`. Tests put faults into `faults`, one per request, and read `streams`."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.streams: dict[int, Arrivals] = {}
         self.faults: deque[Fault] = deque()
         self.posts: list[tuple[float, int, dict[str, str]]] = []
@@ -63,7 +64,7 @@ class Receiver:
         self.repeated = 0
         self.connections = 0
         self._lock = threading.Lock()
-        self._server = _Server(self)
+        self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -118,7 +119,7 @@ class Receiver:
         check(message, message.vin or vin, stream_id, time.time())
         if reason := self.refuse(message):
             raise BadRecordError("speed", reason)
-        stream = self.streams.setdefault(stream_id, Arrivals())
+        stream = self.streams.setdefault(stream_id, Arrivals(message.vin or vin))
         if message.sequence in stream.bodies:
             assert stream.bodies[message.sequence] == raw, "a repeated record must be the same record"
             return False, False
@@ -139,8 +140,8 @@ class Receiver:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, receiver: Receiver) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, receiver: Receiver, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.receiver = receiver
 
     def handle_error(self, request: Any, client_address: Any) -> None:
