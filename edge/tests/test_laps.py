@@ -7,6 +7,7 @@ from edge.drive import Choice, Drive
 from edge.laps import CHARGE_KW, LONGEST_CHARGE_S, PARKED_S, Place, Step, course
 from edge.protocol.checks import EARLIEST
 
+BERLIN = Path(__file__).parents[1] / "drives/berlin"
 ROWS = 20
 FRESH = Place(start=EARLIEST)
 HEADER = "t_s,latitude,longitude,speed,battery,power,voltage,current,odometer,battery_temperature,ignition"
@@ -102,3 +103,28 @@ def test_an_empty_drive_does_not_turn_in_circles(tmp_path: Path) -> None:
     path = tmp_path / "empty.csv"
     path.write_text("t_s,speed\n")
     assert not take(Drive(path), 5)
+
+
+@pytest.mark.parametrize("path", sorted(BERLIN.glob("*.csv.gz")), ids=lambda path: path.name)
+def test_the_sample_drives_go_round_without_a_jump(path: Path) -> None:
+    """From well before the end of one lap to well into the next."""
+    drive = Drive(path, Choice(start=EARLIEST))
+    last = max(row.number for row in drive.rows())
+    steps = take(drive, 160, Place(row=last - 50, start=EARLIEST))
+    assert {step.place.lap for step in steps} == {0, 1}
+    largest = {
+        "battery": 0.3,
+        "odometer": 0.03,
+        "voltage": 25,
+        "battery_temperature": 0.5,
+        "outdoor_temperature": 0.2,
+    }
+    for before, after in itertools.pairwise(steps):
+        old, new = before.row.readings, after.row.readings
+        assert old.keys() == new.keys()
+        assert new["odometer"] >= old["odometer"]
+        for name, limit in largest.items():
+            assert abs(new[name] - old[name]) <= limit, (name, after.place)
+        assert abs(new["latitude"] - old["latitude"]) < 3e-4
+        if new["charging"]:
+            assert new["speed"] == new["ignition"] == 0 and new["power"] < 0
