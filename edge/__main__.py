@@ -183,7 +183,9 @@ def _run(logger: Logger, console: Console) -> int:
             logger.stop(FLUSH_S)
             logger.join(FLUSH_S + _TICK_S)
             break
-        if logger.sender.denied and not logger.reading:
+        # At full speed the reader waits for the sender, and the sender for a person: nobody would ever end.
+        if logger.sender.denied and not (logger.reading and logger.plan.speed):
+            logger.stop(0)
             break
     console.conclude(summary(logger))
     code = _exit_code(logger)

@@ -19,6 +19,7 @@ class Console(logging.Handler):
         self._stream = stream or sys.stderr
         self._rewrites = self._stream.isatty()
         self._next_plain = time.monotonic() + _PLAIN_EVERY_S
+        self._last_plain = ""
         self.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -42,7 +43,10 @@ class Console(logging.Handler):
             self._stream.flush()
         elif time.monotonic() >= self._next_plain:
             self._next_plain = time.monotonic() + _PLAIN_EVERY_S
-            self.say(progress_line(logger))
+            line = progress_line(logger)
+            if line != self._last_plain:
+                self.say(line)
+            self._last_plain = line
 
 
 def progress_line(logger: Logger) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ log = logging.getLogger("edge")
 STOP_WITHIN_S: Final = 1.5
 REPORT_EVERY_S: Final = 60.0
 _LIVE_LINGER_S: Final = 0.25
+_PARENT_CHECK_S: Final = 1.0
 
 
 class ConfigError(Exception):
@@ -28,6 +30,7 @@ class ConfigError(Exception):
 
 def run(config_path: Path) -> int:
     """Runs until SIGTERM or SIGINT."""
+    parent = os.getppid()
     config = _read(config_path)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,11 +47,22 @@ def run(config_path: Path) -> int:
         logger.start()
         stopped.wait(1 / len(loggers))  # their beats spread over the second, and so does their work
     log.info("%d vehicles report to %s", len(loggers), config["url"])
-    while not stopped.wait(REPORT_EVERY_S):
-        log.info("%s", _summary(loggers))
+    _watch(loggers, stopped, parent if config.get("with_parent") else None)
     _stop(loggers)
     log.info("stopped: %s", _summary(loggers))
     return 0
+
+
+def _watch(loggers: list[Logger], stopped: threading.Event, parent: int | None) -> None:
+    """Until the signal, or until the parent is gone: killed, it could not send one."""
+    next_report = time.monotonic() + REPORT_EVERY_S
+    while not stopped.wait(_PARENT_CHECK_S if parent else REPORT_EVERY_S):
+        if parent and os.getppid() != parent:
+            log.warning("the process that started this fleet is gone")
+            return
+        if time.monotonic() >= next_report:
+            next_report = time.monotonic() + REPORT_EVERY_S
+            log.info("%s", _summary(loggers))
 
 
 def _read(path: Path) -> dict[str, Any]:

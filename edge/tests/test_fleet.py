@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from edge.tests.receiver import TOKEN, Receiver
 from edge.tests.test_kill import wait_for
 
 VEHICLES = 12
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -95,6 +97,21 @@ def test_a_logger_that_cannot_run_is_left_out(
     fleet.send_signal(signal.SIGTERM)
     output, _ = fleet.communicate(timeout=5)
     assert fleet.returncode == 0 and "LOST is left out" in output
+
+
+def test_a_fleet_ends_with_its_parent_on_request(
+    receiver: Receiver, write_drive: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "fleet.json"
+    loggers = fleet_of(write_drive(60), 1)
+    path.write_text(json.dumps({"url": receiver.url, "with_parent": True, "loggers": loggers}))
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'edge', *sys.argv[1:]])"
+    command = [sys.executable, "-c", script, "fleet", "--config", str(path)]
+    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: bool(receiver.records))
+    parent.kill()
+    _, output = parent.communicate(timeout=10)  # ends when the last process that writes has ended
+    assert "is gone" in output and "stopped:" in output
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"url": "http://127.0.0.1:9"}'])

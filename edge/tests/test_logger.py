@@ -147,6 +147,16 @@ def test_a_wrong_token_is_said_at_once_and_the_data_stays(
     assert len(receiver.records) == 20
 
 
+def test_a_wrong_token_also_ends_a_drive_longer_than_the_lead(
+    receiver: Receiver, write_drive: WriteDrive, launch: Launch
+) -> None:
+    drive = write_drive(300)
+    output = finish(launch(drive, "--speed", "0", "--batch", "5", token="wrong"), code=4)
+    assert "401" in output
+    finish(launch(drive, "--speed", "0"))
+    assert times(receiver) == [START + k for k in range(300)]
+
+
 def test_a_full_spool_pauses_reading_and_loses_nothing(
     receiver: Receiver, write_drive: WriteDrive, launch: Launch
 ) -> None:
