@@ -69,6 +69,7 @@ $(BIN)/python:
 # uv takes seconds where pip takes half a minute; where it cannot be had, pip reads the same lists.
 # $(call install,lists...)
 define install
+	@mkdir -p $(STAMPS)
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-uv.txt || true
 	@if [ -x $(BIN)/uv ]; then \
 		$(BIN)/uv pip sync $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --require-hashes $(1); \

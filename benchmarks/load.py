@@ -96,7 +96,18 @@ def send(url: str, file: Path, connections: int, seconds: int) -> Sent:
     """Send the requests of the file in turn over keep-alive connections, closed loop, for `seconds`."""
     script = Path(__file__).with_name("requests.lua")
     run = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", str(script), url],
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--timeout",
+            "30s",
+            "--latency",
+            "-s",
+            str(script),
+            url,
+        ],
         env={**os.environ, "REQUESTS": str(file)},
         capture_output=True,
         text=True,

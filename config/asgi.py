@@ -1,6 +1,7 @@
 """What daphne and uvicorn serve: the fast lane in front, then Django over HTTP, Channels over WebSocket."""
 
 import os
+from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -15,7 +16,7 @@ from config.origins import SameOriginForCookies  # noqa: E402
 from telemetry.routing import websocket_urlpatterns  # noqa: E402
 from telemetry.transports.fast import FastLane  # noqa: E402
 
-routes = ProtocolTypeRouter(
+routes: Any = ProtocolTypeRouter(
     {
         "http": http,
         "websocket": SameOriginForCookies(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),

@@ -62,7 +62,7 @@ def demo_fleet(count: int, folder: Path, url: str) -> dict[str, Any]:
         fleet.save()
     for user in User.objects.filter(is_superuser=True):
         Membership.objects.get_or_create(fleet=fleet, user=user, defaults={"role": Role.OWNER})
-    return {"url": url, "speed": 1, "spool": str(folder), "loggers": loggers}
+    return {"url": url, "speed": 1, "with_parent": True, "loggers": loggers}
 
 
 def _kept_tokens(path: Path) -> dict[str, str]:

@@ -30,8 +30,8 @@ def start_worker() -> Any:
 
 
 def start_beat() -> None:
-    service = celery.beat.Service(app, scheduler_cls="celery.beat:Scheduler", max_interval=1)
-    service.scheduler_cls = "celery.beat:Scheduler"
+    # The plain scheduler keeps its times in memory: nothing to lose, no file to lock.
+    service = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler, max_interval=1)
     threading.Thread(
         target=lambda: service.start(embedded_process=True), name="celery-beat", daemon=True
     ).start()

@@ -10,10 +10,11 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 
+from config import supabase
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-if (BASE_DIR / ".env").exists():
-    env.read_env(BASE_DIR / ".env")
+env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
@@ -91,7 +92,7 @@ def _database() -> dict[str, Any]:
     """DATABASE_URL, or Supabase's PostgreSQL when that is enabled, or SQLite in DATA_DIR."""
     url = env.str("DATABASE_URL", default="")
     if env.bool("ENABLE_SUPABASE", default=False) and not url:
-        url = env.str("SUPABASE_DB_URL", default="")
+        url = supabase.database_url(env)
     if not url:
         url = f"sqlite:///{DATA_DIR / 'convoy.sqlite3'}"
     database: dict[str, Any] = env.db_url_config(url)
@@ -109,7 +110,7 @@ def _database() -> dict[str, Any]:
         options = database.setdefault("OPTIONS", {})
         options["pool"] = {"min_size": 1, "max_size": size, "timeout": 10}
         # A transaction-mode pooler (Supabase, PgBouncer) cannot keep prepared statements or server cursors.
-        if env.bool("DATABASE_POOLER", default=False):
+        if env.bool("DATABASE_POOLER", default=database.get("PORT") == supabase.POOLER_PORT):
             options["prepare_threshold"] = None
             database["DISABLE_SERVER_SIDE_CURSORS"] = True
     return database
@@ -293,7 +294,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "celery": {"level": "WARNING" if EMBEDDED else LOG_LEVEL},
-        "kombu": {"level": "WARNING"},
+        "kombu": {"level": "ERROR"},
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * TELEMETRY_BODY_LIMIT

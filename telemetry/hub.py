@@ -14,9 +14,7 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from channels.layers import get_channel_layer
-
-from telemetry.live import group
+from telemetry.live import channel_layer, group
 
 log = logging.getLogger(__name__)
 VEHICLE_PERIOD_S = 0.25
@@ -106,11 +104,11 @@ class Hub:
     """All sockets of one process (one event loop)."""
 
     def __init__(self) -> None:
-        self.layer = get_channel_layer()
+        self.layer = channel_layer()
         self.watchers: dict[int, set[Watcher]] = {}
         self.pending: dict[int, dict[str, str]] = {}
         self.sent_at: dict[str, float] = {}
-        self.channel: str | None = None
+        self.channel = ""
         self.task: asyncio.Task[None] | None = None
         self.ticking: asyncio.Task[None] | None = None
 

@@ -38,7 +38,7 @@ def _insert_rows(cursor: Any, arrivals: Sequence[Arrival]) -> int:
 
 def _insert_postgresql(deliveries: Sequence[Sequence[Arrival]]) -> list[int]:
     """One COPY; only when something was there already, a second one through a temporary table."""
-    content = []
+    content: list[bytes] = []
     for arrivals in deliveries:
         for a in arrivals:
             received = a.received_us - PG_EPOCH_US

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 import orjson
-from channels.layers import get_channel_layer
+from channels.layers import BaseChannelLayer, get_channel_layer
 
 from fleet.models.vehicles import motion_of
 from telemetry.frames import from_us
@@ -30,6 +30,12 @@ class LogMessage(TypedDict):
     type: str
     fleet: int
     text: str
+
+
+def channel_layer() -> BaseChannelLayer:
+    layer = get_channel_layer()
+    assert layer is not None, "CHANNEL_LAYERS has no default"
+    return layer
 
 
 def group(fleet_id: int) -> str:
@@ -81,7 +87,7 @@ class _Pusher:
     async def _send_for_ever(self, started: threading.Event) -> None:
         self._loop, self._ready = asyncio.get_running_loop(), asyncio.Event()
         started.set()
-        layer = get_channel_layer()
+        layer = channel_layer()
         while True:
             await self._ready.wait()
             self._ready.clear()

@@ -1,7 +1,10 @@
 """WebSocket paths of this app."""
 
+from typing import Any
+
 from django.urls import path
 
 from telemetry.consumers import LiveConsumer
 
-websocket_urlpatterns = [path("ws", LiveConsumer.as_asgi()), path("ws/", LiveConsumer.as_asgi())]
+_live: Any = LiveConsumer.as_asgi()
+websocket_urlpatterns: list[Any] = [path("ws", _live), path("ws/", _live)]

@@ -6,7 +6,6 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from celery import current_app
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
@@ -21,6 +20,7 @@ from rest_framework.response import Response
 from fleet.access import principal_of
 from telemetry import compression, housekeeping, logger
 from telemetry.hub import sockets_of_process
+from telemetry.live import channel_layer
 
 _FRESH_S = 1.0
 _WORKER_SILENT_S = 60.0
@@ -97,7 +97,7 @@ def _ask_broker() -> None:
 
 
 def _ask_layer() -> None:
-    async_to_sync(get_channel_layer().group_send)("health", {"type": "health"})
+    async_to_sync(channel_layer().group_send)("health", {"type": "health"})
 
 
 _REPLY = inline_serializer(

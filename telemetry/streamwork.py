@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-
 from django.db import connection
 from django.utils import timezone
 
@@ -134,6 +133,7 @@ class StreamWork:
             Gap.objects.bulk_create(
                 Gap(stream=self.stream, first=s.next, last=s.last, decoder=s.decoder.dump())
                 for s in work.opened
+                if s.last is not None
             )
         if work.completed:
             HeldFrame.objects.filter(pk__in=[frame.id for frame in work.completed]).delete()
@@ -167,8 +167,7 @@ def load_streams(taken: Sequence[Pending]) -> list[StreamWork]:
     rows = _locked(frames)
     return [
         StreamWork(
-            rows.get(key)
-            or Stream(device_id=key[0], stream_id=key[1], vehicle_id=members[0].vehicle_id),
+            rows.get(key) or Stream(device_id=key[0], stream_id=key[1], vehicle_id=members[0].vehicle_id),
             members,
         )
         for key, members in frames.items()

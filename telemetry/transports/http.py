@@ -22,7 +22,7 @@ class RawParser(parsers.BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         return bytes(stream.read(settings.TELEMETRY_BODY_LIMIT + 1))
 
 
@@ -107,20 +107,20 @@ class TelemetryView(APIView):
         if isinstance(exc, exceptions.NotAuthenticated | exceptions.PermissionDenied):
             return _http(answer.unknown_token(sent=False))
         if isinstance(exc, exceptions.Throttled):
-            return _http(answer.slow_down(exc.wait or 1))
+            return _http(answer.slow_down(getattr(exc, "wait", None) or 1))
         if isinstance(exc, exceptions.MethodNotAllowed):
             return _http(answer.wrong_method())
         return super().handle_exception(exc)
 
 
 def _body(request: Request) -> bytes:
-    body = request.data
+    body: Any = request.data
     limit = settings.TELEMETRY_BODY_LIMIT
     if not isinstance(body, bytes):  # an empty body is never parsed
         body = b""
     if len(body) > limit:
         raise RefusedError(413, f"more than {limit} bytes in one request")
-    return inflate(body, limit) if request.headers.get("Content-Encoding") == "gzip" else body
+    return inflate(body, limit) if request.headers.get("Content-Encoding") == "gzip" else bytes(body)
 
 
 def _http(reply: answer.Answer) -> HttpResponse:

@@ -1,6 +1,5 @@
 """`manage.py serve`: the whole product in one process. What `make run` starts."""
 
-import os
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -14,7 +13,7 @@ class Command(BaseCommand):
     help = "Migrate, make a demo fleet, and serve site, worker and replayed drives from one process."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
+        parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=settings.PORT)
 
     def handle(self, *args: Any, **options: Any) -> None:
