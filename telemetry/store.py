@@ -96,7 +96,7 @@ def _packed_json(content: dict[str, Any] | None) -> bytes:
     """jsonb in binary: a version byte, then text."""
     if content is None:
         return b"\xff\xff\xff\xff"
-    text = json.dumps(content).replace("\\u0000", "").encode()
+    text = json.dumps(content).encode()
     return struct.pack(">ib", len(text) + 1, 1) + text
 
 

@@ -1,9 +1,11 @@
 """POST /api/telemetry as a DRF view: in the schema and the docs, and the lane used when FAST_LANE is off."""
 
+import logging
 import time
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import exceptions, parsers, permissions, serializers
@@ -14,7 +16,9 @@ from devices.auth import DeviceTokenAuthentication
 from fleet.access import Principal
 from telemetry.ingest import UnavailableError, accept
 from telemetry.transports import answer
-from telemetry.transports.body import RefusedError, inflate, read
+from telemetry.transports.body import RefusedError, decoded, read
+
+log = logging.getLogger(__name__)
 
 
 class RawParser(parsers.BaseParser):
@@ -110,7 +114,12 @@ class TelemetryView(APIView):
             return _http(answer.slow_down(exc.wait or 1))
         if isinstance(exc, exceptions.MethodNotAllowed):
             return _http(answer.wrong_method())
-        return super().handle_exception(exc)
+        if isinstance(exc, exceptions.APIException):
+            return super().handle_exception(exc)
+        if isinstance(exc, DatabaseError | InterfaceError):  # the token could not be looked up
+            return _http(answer.unavailable())
+        log.error("telemetry request failed", exc_info=exc)
+        return _http(answer.failed())
 
 
 def _body(request: Request) -> bytes:
@@ -120,7 +129,7 @@ def _body(request: Request) -> bytes:
         body = b""
     if len(body) > limit:
         raise RefusedError(413, f"more than {limit} bytes in one request")
-    return inflate(body, limit) if request.headers.get("Content-Encoding") == "gzip" else body
+    return decoded(body, request.headers.get("Content-Encoding", ""), limit)
 
 
 def _http(reply: answer.Answer) -> HttpResponse:
