@@ -144,6 +144,16 @@ def unverified_from(vehicle_id: int, device_id: int, time_us: int) -> list[Recor
         return [_record(row) for row in (*rows, *cursor.fetchall())]
 
 
+def records_at(vehicle_id: int, time_us: int) -> list[Record]:
+    """All records of a vehicle at one moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND time = %s",
+            [vehicle_id, moment(time_us)],
+        )
+        return [_record(row) for row in cursor.fetchall()]
+
+
 def _record(row: tuple[Any, ...]) -> Record:
     fixed, signals = row[: len(_FIXED)], row[len(_FIXED) : -2]
     vehicle, device, time, received, stream, sequence, quality, sent = fixed
