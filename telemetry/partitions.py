@@ -71,7 +71,9 @@ def ensure(months: Iterable[Month]) -> None:
 def _missing(months: Iterable[Month]) -> list[Month]:
     by_name = {_name(month): month for month in months}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [list(by_name)])
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [list(by_name)]
+        )
         return sorted(by_name[name] for (name,) in cursor.fetchall())
 
 
