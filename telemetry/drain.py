@@ -5,20 +5,31 @@ in the inbox with the state that precedes them. Vehicles are spread over shards;
 time, so no vehicle is ever drained twice at once.
 """
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from telemetry import inbox, live, partitions, store, vehicle_state
 from telemetry.frames import Pending
 from telemetry.sql import on_postgresql
 from telemetry.streamwork import StreamWork, load_streams, save_streams
 
+log = logging.getLogger(__name__)
 _LOCK_CLASS = 7_307
 LIMIT = 5_000
+_PUT_OFF_US = 60_000_000
+
+
+class Outcome(NamedTuple):
+    """Of one pass: records that left the inbox, records that stay."""
+
+    done: int
+    waiting: int
 
 
 def drain(shard: int) -> int:
@@ -36,21 +47,52 @@ def drain(shard: int) -> int:
             return total
 
 
-def _one_pass(shard: int, limit: int) -> tuple[int, int] | None:
-    """(records done, records left waiting); None when there was nothing, or another drain has the shard."""
+def _one_pass(shard: int, limit: int) -> Outcome | None:
+    """None when there was nothing, or another drain has the shard."""
     now_us = time.time_ns() // 1000
+    devices = inbox.due_devices(shard, settings.DRAIN_SHARDS, now_us, limit)
+    if not devices:
+        return None
+    try:
+        return _work(shard, devices, limit, now_us)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, or chose this transaction in a deadlock: the same again, later
+    except Exception:
+        log.exception("a drain of shard %s failed; working its %s devices one by one", shard, len(devices))
+    outcomes = [_one_device(shard, device, limit, now_us) for device in devices]
+    return Outcome(sum(o.done for o in outcomes), sum(o.waiting for o in outcomes))
+
+
+def _one_device(shard: int, device: int, limit: int, now_us: int) -> Outcome:
+    """A record that cannot be stored holds up its own device only, and is tried again and again."""
+    try:
+        return _work(shard, [device], limit, now_us, careful=True) or Outcome(0, 0)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("device %s cannot be drained; trying again in %.0f s", device, _PUT_OFF_US / 1e6)
+        inbox.put_off(device, now_us + _PUT_OFF_US)
+        return Outcome(0, 0)
+
+
+def _work(
+    shard: int, devices: Sequence[int], limit: int, now_us: int, *, careful: bool = False
+) -> Outcome | None:
+    """One transaction. `careful`: ask history which of the records it holds already."""
     with transaction.atomic():
         if not _lock(shard):
             return None
-        taken = inbox.take(shard, settings.DRAIN_SHARDS, now_us, limit)
+        taken = inbox.take(devices, limit)
         if not taken:
-            return None
+            return Outcome(0, 0)
         partitions.ensure({partitions.month_of(frame.time_us) for frame in taken})
         streams = load_streams(taken)
         for stream in streams:
+            if careful:
+                stream.drop_stored()
             stream.reconstruct(now_us - _wait_us())
         waiting = _write(taken, streams)
-    return len(taken) - waiting, waiting
+    return Outcome(len(taken) - waiting, waiting)
 
 
 def _lock(shard: int) -> bool:
@@ -88,6 +130,8 @@ def _compression(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> dic
             totals[1] += record.sent.bit_count()
             totals[2] += stream.skipped(record)
             totals[3] += sizes[record.device_id, record.stream_id, record.sequence]
+        for record, more in stream.refilled:
+            counts[record.vehicle_id, store.day_of(record.time_us)][2] += more
     return counts
 
 

@@ -80,20 +80,23 @@ def _insert_known(body: bytes, deliveries: Sequence[Sequence[Arrival]]) -> list[
     return counts
 
 
-def take(shard: int, shards: int, now_us: int, limit: int) -> list[Pending]:
-    """Due records of the shard's vehicles, with what waits in the same devices, in decoding order."""
-    devices = read_all(
+def due_devices(shard: int, shards: int, now_us: int, limit: int) -> list[int]:
+    """Devices of the shard's vehicles whose records wait to be worked."""
+    rows = read_all(
         "SELECT DISTINCT device_id FROM (SELECT device_id FROM telemetry_frame "
         "WHERE due_at <= %s AND vehicle_id %% %s = %s ORDER BY id LIMIT %s) due",
         [moment(now_us), shards, shard, limit],
     )
-    if not devices:
-        return []
+    return [device for (device,) in rows]
+
+
+def take(devices: Sequence[int], limit: int) -> list[Pending]:
+    """What waits from these devices, due or not, in decoding order."""
     rows = read_all(
         f"SELECT id, device_id, vehicle_id, stream_id, sequence, {epoch_us('time')}, {epoch_us('received_at')}, "
         f"payload FROM telemetry_frame WHERE device_id IN ({marks(len(devices))}) "
         "ORDER BY device_id, stream_id, CASE WHEN stream_id = 0 THEN time END, sequence LIMIT %s",
-        [*(device for (device,) in devices), limit],
+        [*devices, limit],
     )
     return [pending(row) for row in rows]
 
@@ -123,3 +126,10 @@ def postpone(ids_until: Sequence[tuple[int, int]]) -> None:
                 "UPDATE telemetry_frame SET due_at = %s WHERE id = %s AND due_at < %s",
                 [(moment(until), number, moment(until)) for number, until in ids_until],
             )
+
+
+def put_off(device_id: int, until_us: int) -> None:
+    """Let everything from a device rest."""
+    with connection.cursor() as cursor:
+        until = moment(until_us)
+        cursor.execute("UPDATE telemetry_frame SET due_at = %s WHERE device_id = %s", [until, device_id])

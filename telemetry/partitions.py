@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection, migrations, models
+from django.db import connection, migrations, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from telemetry.frames import from_us
 from telemetry.sql import on_postgresql
 
 TABLE = "telemetry_data"
+_LOCK_CLASS = 7_308
 Month = tuple[int, int]
 
 
@@ -54,14 +55,26 @@ def ensure(months: Iterable[Month]) -> None:
     """Create the partitions that are missing. Takes its locks before anything reads the table."""
     if not on_postgresql():
         return
+    missing = _missing(sorted(months))
+    if not missing:
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        # IF NOT EXISTS is no help against another transaction that is creating the same one.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_LOCK_CLASS])
+        for month in _missing(missing):
+            cursor.execute(
+                f"CREATE TABLE {_name(month)} PARTITION OF {TABLE} "
+                f"FOR VALUES FROM ('{_first(month)}') TO ('{_first(_after(month))}')"
+            )
+
+
+def _missing(months: Iterable[Month]) -> list[Month]:
+    by_name = {_name(month): month for month in months}
     with connection.cursor() as cursor:
-        for month in sorted(months):
-            cursor.execute("SELECT to_regclass(%s)", [_name(month)])
-            if cursor.fetchone()[0] is None:
-                cursor.execute(
-                    f"CREATE TABLE IF NOT EXISTS {_name(month)} PARTITION OF {TABLE} "
-                    f"FOR VALUES FROM ('{_first(month)}') TO ('{_first(_after(month))}')"
-                )
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [list(by_name)]
+        )
+        return sorted(by_name[name] for (name,) in cursor.fetchall())
 
 
 def ensure_ahead(now: datetime, months: int = 3) -> None:

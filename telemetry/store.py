@@ -96,7 +96,7 @@ def _packed_json(content: dict[str, Any] | None) -> bytes:
     """jsonb in binary: a version byte, then text."""
     if content is None:
         return b"\xff\xff\xff\xff"
-    text = json.dumps(content).replace("\\u0000", "").encode()
+    text = json.dumps(content).encode()
     return struct.pack(">ib", len(text) + 1, 1) + text
 
 
@@ -142,6 +142,16 @@ def unverified_from(vehicle_id: int, device_id: int, time_us: int) -> list[Recor
         rows = cursor.fetchall()
         cursor.execute(f"{head} AND time >= %s ORDER BY time, sequence", bound)
         return [_record(row) for row in (*rows, *cursor.fetchall())]
+
+
+def records_at(vehicle_id: int, time_us: int) -> list[Record]:
+    """All records of a vehicle at one moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND time = %s",
+            [vehicle_id, moment(time_us)],
+        )
+        return [_record(row) for row in cursor.fetchall()]
 
 
 def _record(row: tuple[Any, ...]) -> Record:

@@ -9,6 +9,7 @@ import orjson
 from django.db import connection
 from django.utils import timezone
 
+from devices.models import Device
 from edge.protocol.reconstructor import Reconstructor
 from edge.protocol.signals import BY_NUMBER
 from edge.protocol.telemetry_pb2 import Telemetry
@@ -27,6 +28,8 @@ class StreamWork:
         self.work = Work()
         self.new: list[Record] = []
         self.replaced: list[Record] = []
+        self.refilled: list[tuple[Record, int]] = []
+        """Stored records in which late data changed the number of reconstructed values, and by how much."""
 
     @property
     def waiting(self) -> list[Pending]:
@@ -35,7 +38,8 @@ class StreamWork:
     def reconstruct(self, overdue_us: int) -> None:
         """Fill `new`, `replaced` and `waiting`; keeps the stream's row in step, unsaved."""
         if self.stream.stream_id == 0:
-            self._reconstruct_unverified()
+            if self.frames:
+                self._reconstruct_unverified()
         else:
             self._reconstruct_verified(overdue_us)
         self.stream.records += len(self.new)
@@ -45,6 +49,12 @@ class StreamWork:
             if self.stream.last_time is None or newest > self.stream.last_time:
                 self.stream.last_time = newest
 
+    def drop_stored(self) -> None:
+        """Forget records that history has although the stream does not know them: its row was pruned."""
+        stored = store.stored_among(map(_key, self.frames))
+        self.work.repeated += sum(_key(frame) in stored for frame in self.frames)
+        self.frames = [frame for frame in self.frames if _key(frame) not in stored]
+
     def _reconstruct_verified(self, overdue_us: int) -> None:
         stream, work = self.stream, self.work
         head = Segment(stream.next_sequence, _restored(stream.decoder), lost=stream.wants_keyframe)
@@ -53,7 +63,10 @@ class StreamWork:
         held = self._held() if stream.pk and (behind or head.lost) else []
         if behind:
             self._reconstruct_late(behind, held, overdue_us)
-        advance(head, _merged(ahead, [f for f in held if f.sequence >= head.next]), overdue_us, work)
+        resting = [f for f in held if f.sequence >= head.next]
+        merged = _merged(ahead, resting)
+        work.repeated += len(ahead) + len(resting) - len(merged)
+        advance(head, merged, overdue_us, work)
         stream.next_sequence, stream.decoder = head.next, head.decoder.dump()
         stream.wants_keyframe = head.lost
         completed = {frame.sequence for frame in work.completed}
@@ -114,6 +127,10 @@ class StreamWork:
             seen = [(row, _as_sent(row)) for row in tail]
             self.new, self.replaced, decoder = replay(decoder, frames, seen)
             stream.decoder = decoder.dump()
+            filled = {(row.time_us, row.sequence): len(row.signals) for row in tail}
+            self.refilled = [
+                (row, len(row.signals) - filled[row.time_us, row.sequence]) for row in self.replaced
+            ]
 
     def _held(self) -> list[Pending]:
         rows = self.stream.held.order_by("sequence").values_list(
@@ -165,13 +182,17 @@ def load_streams(taken: Sequence[Pending]) -> list[StreamWork]:
     for frame in taken:
         frames[frame.device_id, frame.stream_id].append(frame)
     rows = _locked(frames)
-    return [
-        StreamWork(
-            rows.get(key) or Stream(device_id=key[0], stream_id=key[1], vehicle_id=members[0].vehicle_id),
-            members,
-        )
-        for key, members in frames.items()
+    missing = [
+        Stream(device_id=device, stream_id=stream, vehicle_id=members[0].vehicle_id)
+        for (device, stream), members in frames.items()
+        if (device, stream) not in rows
     ]
+    if missing:
+        # A device may be deleted while its last records are on their way: those have no home any more.
+        devices = Device.objects.filter(pk__in={stream.device_id for stream in missing})
+        alive = set(devices.values_list("pk", "vehicle_id"))
+        rows |= {(s.device_id, s.stream_id): s for s in missing if (s.device_id, s.vehicle_id) in alive}
+    return [StreamWork(rows[key], members) for key, members in frames.items() if key in rows]
 
 
 def _locked(keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Stream]:

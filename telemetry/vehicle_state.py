@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from edge.protocol.signals import BY_NUMBER, names_in
 from fleet.models import Vehicle
+from telemetry import store
 from telemetry.frames import Record, from_us, to_us
 from telemetry.models import Quality
 from telemetry.sql import moment, values, write_rows
@@ -43,7 +45,7 @@ def advance(records: Sequence[Record]) -> list[Update]:
     heard: dict[int, int] = {}
     for record in records:
         known = newest.get(record.vehicle_id)
-        if known is None or (record.time_us, record.sequence) >= (known.time_us, known.sequence):
+        if known is None or _order(record) >= _order(known):
             newest[record.vehicle_id] = record
         heard[record.vehicle_id] = max(heard.get(record.vehicle_id, 0), record.received_us)
     if not newest:
@@ -52,9 +54,20 @@ def advance(records: Sequence[Record]) -> list[Update]:
         "id", "fleet_id", "slug", "vin", "state__time", "state__received_at", "state__values",
         "state__reconstructed", "state__quality",
     )  # fmt: skip
-    updates = [_update(row, newest[row[0]], heard[row[0]]) for row in rows]
+    updates = [_update(row, _winner(newest[row[0]], row[4]), heard[row[0]]) for row in rows]
     _save(updates)
     return updates
+
+
+def _order(record: Record) -> tuple[int, int, int]:
+    return record.time_us, record.sequence, record.stream_id
+
+
+def _winner(record: Record, shown: datetime | None) -> Record:
+    """Of several records of the same moment the state shows one, whichever came first."""
+    if shown is None or to_us(shown) != record.time_us:
+        return record
+    return max(store.records_at(record.vehicle_id, record.time_us), key=_order)
 
 
 def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
@@ -64,8 +77,6 @@ def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
     if time is not None and from_us(record.time_us) < time:
         return Update(*identity, to_us(time), to_us(heard), values, reconstructed, quality, False)
     fresh = {BY_NUMBER[number].name: value for number, value in record.signals.items()}
-    if record.quality == Quality.INCOMPLETE:
-        fresh = {**(values or {}), **fresh}
     return Update(
         *identity,
         record.time_us,
@@ -77,9 +88,18 @@ def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
     )
 
 
+def _new_value(name: str) -> str:
+    """After a gap the map keeps the last place and charge it knew; `values` never guess."""
+    known = f'excluded."{name}"'
+    if name.rpartition("_")[0] not in {"latitude", "longitude", "heading", "battery"}:
+        return known
+    kept = f'COALESCE({known}, vehicle_state."{name}")'
+    return f"CASE WHEN excluded.quality = '{Quality.INCOMPLETE.label}' THEN {kept} ELSE {known} END"
+
+
 def _save(updates: Sequence[Update]) -> None:
     names = ", ".join(f'"{name}"' for name in _COLUMNS)
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in _COLUMNS[1:])
+    sets = ", ".join(f'"{name}" = {_new_value(name)}' for name in _COLUMNS[1:])
     write_rows(
         f"INSERT INTO vehicle_state ({names}) {values(_TYPES)} ON CONFLICT (vehicle_id) DO UPDATE SET {sets}",
         [

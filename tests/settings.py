@@ -23,6 +23,7 @@ for _name in setting_names():
     os.environ.pop(_name, None)
 os.environ.update(
     DATA_DIR=_folder,
+    STATIC_ROOT=_folder,
     SECRET_KEY="only for tests: " + "x" * 50,
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
     REDIS_URL=_redis_urls[_worker % len(_redis_urls)],

@@ -123,7 +123,7 @@ def _signal_numbers(value: Any) -> list[int]:
     for item in value if isinstance(value, list) else [value]:
         signal = BY_NAME.get(item) if isinstance(item, str) else None
         number = signal.number if signal else item
-        if not isinstance(number, int) or not 0 <= number < 2**32:
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**32:
             raise BadRecordError("unavailable", f"{str(item)[:40]!r} is no signal")
         numbers.append(number)
     return numbers

@@ -49,17 +49,25 @@ def read(body: bytes, content_type: str, principal: Principal, now: float) -> De
     return _Checker(principal, vin, stream_id, now).check_all(records)
 
 
-def inflate(body: bytes, limit: int) -> bytes:
-    """Undo gzip, never beyond `limit` bytes."""
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise RefusedError(400, f"the body is not valid gzip: {error}") from error
-    if len(plain) > limit:
-        raise RefusedError(413, f"more than {limit} bytes after unpacking")
-    if not unpacker.eof:
-        raise RefusedError(400, "the gzip body is cut off")
+def decoded(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo the Content-Encoding, never beyond `limit` bytes."""
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return body
+    if name not in {"gzip", "x-gzip"}:
+        raise RefusedError(415, f"Content-Encoding {name[:40]}: send gzip, or the body as it is")
+    plain = b""
+    while body or not plain:  # a gzip body may have several members
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            plain += unpacker.decompress(body, limit + 1 - len(plain))
+        except zlib.error as error:
+            raise RefusedError(400, f"the body is not valid gzip: {error}") from error
+        if len(plain) > limit:
+            raise RefusedError(413, f"more than {limit} bytes after unpacking")
+        if not unpacker.eof:
+            raise RefusedError(400, "the gzip body is cut off")
+        body = unpacker.unused_data
     return plain
 
 
@@ -83,12 +91,17 @@ def _from_json(body: bytes) -> tuple[list[Any], str, int]:
     if isinstance(content, list):
         return content, "", 0
     if isinstance(content, dict) and isinstance(content.get("records"), list):
-        try:
-            stream_id = int(content.get("stream_id") or 0)
-        except (TypeError, ValueError) as error:
-            raise RefusedError(400, "stream_id is not a whole number", "stream_id") from error
-        return content["records"], str(content.get("vin") or ""), stream_id
+        return content["records"], str(content.get("vin") or ""), _stream_id(content.get("stream_id") or 0)
     return [content], "", 0
+
+
+def _stream_id(value: Any) -> int:
+    """A whole number, or one as text, because JavaScript cannot hold 63 bits."""
+    if isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and len(value) < 20):
+        number = int(value)
+        if 0 <= number < 2**63:
+            return number
+    raise RefusedError(400, "stream_id is not a whole number from 0 to 2^63-1", "stream_id")
 
 
 class _Checker:

@@ -20,7 +20,7 @@ from fleet.access import Principal
 from telemetry.frames import Delivery, Receipt
 from telemetry.ingest import UnavailableError, accept
 from telemetry.transports import answer, limits
-from telemetry.transports.body import RefusedError, inflate, read
+from telemetry.transports.body import RefusedError, decoded, read
 
 log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
@@ -152,8 +152,7 @@ async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
             raise RefusedError(413, f"more than {limit} bytes in one request")
         if not message.get("more_body"):
             break
-    body = b"".join(parts)
-    return inflate(body, limit) if headers.get("content-encoding") == "gzip" else body
+    return decoded(b"".join(parts), headers.get("content-encoding", ""), limit)
 
 
 async def _respond(send: Send, reply: answer.Answer) -> None:

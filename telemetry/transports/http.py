@@ -1,9 +1,11 @@
 """POST /api/telemetry as a DRF view: in the schema and the docs, and the lane used when FAST_LANE is off."""
 
+import logging
 import time
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import exceptions, parsers, permissions, serializers
@@ -14,7 +16,9 @@ from devices.auth import DeviceTokenAuthentication
 from fleet.access import Principal
 from telemetry.ingest import UnavailableError, accept
 from telemetry.transports import answer
-from telemetry.transports.body import RefusedError, inflate, read
+from telemetry.transports.body import RefusedError, decoded, read
+
+log = logging.getLogger(__name__)
 
 
 class RawParser(parsers.BaseParser):
@@ -102,15 +106,29 @@ class TelemetryView(APIView):
             return answer.unavailable()
 
     def handle_exception(self, exc: Exception) -> Any:
-        if isinstance(exc, exceptions.AuthenticationFailed):
-            return _http(answer.unknown_token(sent=True))
-        if isinstance(exc, exceptions.NotAuthenticated | exceptions.PermissionDenied):
-            return _http(answer.unknown_token(sent=False))
-        if isinstance(exc, exceptions.Throttled):
-            return _http(answer.slow_down(getattr(exc, "wait", None) or 1))
-        if isinstance(exc, exceptions.MethodNotAllowed):
-            return _http(answer.wrong_method())
-        return super().handle_exception(exc)
+        reply = _refusal(exc)
+        return super().handle_exception(exc) if reply is None else _http(reply)
+
+
+def _refusal(exc: Exception) -> answer.Answer | None:
+    """In this endpoint's words; None for what DRF says as well."""
+    match exc:
+        case exceptions.AuthenticationFailed():
+            reply = answer.unknown_token(sent=True)
+        case exceptions.NotAuthenticated() | exceptions.PermissionDenied():
+            reply = answer.unknown_token(sent=False)
+        case exceptions.Throttled():
+            reply = answer.slow_down(getattr(exc, "wait", None) or 1)
+        case exceptions.MethodNotAllowed():
+            reply = answer.wrong_method()
+        case exceptions.APIException():
+            return None
+        case DatabaseError() | InterfaceError():  # the token could not be looked up
+            reply = answer.unavailable()
+        case _:
+            log.error("telemetry request failed", exc_info=exc)
+            reply = answer.failed()
+    return reply
 
 
 def _body(request: Request) -> bytes:
@@ -120,7 +138,7 @@ def _body(request: Request) -> bytes:
         body = b""
     if len(body) > limit:
         raise RefusedError(413, f"more than {limit} bytes in one request")
-    return inflate(body, limit) if request.headers.get("Content-Encoding") == "gzip" else bytes(body)
+    return decoded(body, request.headers.get("Content-Encoding", ""), limit)
 
 
 def _http(reply: answer.Answer) -> HttpResponse:

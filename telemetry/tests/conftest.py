@@ -1,0 +1,28 @@
+"""Every test starts with a process that knows nothing: no cached tokens, flags or places in streams."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+
+from devices.auth import tokens
+from telemetry import ingest, known
+from tests.world import Car, make_car
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> Iterator[None]:
+    cache.clear()
+    tokens.clear()
+    known.forget()
+    ingest._places.__init__()  # type: ignore[misc]
+    ingest._lost.__init__()  # type: ignore[misc]
+    yield
+    tokens.clear()
+
+
+@pytest.fixture
+def car(request: pytest.FixtureRequest) -> Car:
+    if "transactional_db" not in request.fixturenames:
+        request.getfixturevalue("db")
+    return make_car()
