@@ -55,26 +55,25 @@ def ensure(months: Iterable[Month]) -> None:
     """Create the partitions that are missing. Takes its locks before anything reads the table."""
     if not on_postgresql():
         return
-    missing = _missing(sorted(months))
+    missing = [month for month in sorted(months) if not _exists(month)]
     if not missing:
         return
     with transaction.atomic(), connection.cursor() as cursor:
         # IF NOT EXISTS is no help against another transaction that is creating the same one.
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_LOCK_CLASS])
-        for month in _missing(missing):
-            cursor.execute(
-                f"CREATE TABLE {_name(month)} PARTITION OF {TABLE} "
-                f"FOR VALUES FROM ('{_first(month)}') TO ('{_first(_after(month))}')"
-            )
+        there = set(existing())  # to_regclass may still remember what it saw before the lock
+        for month in missing:
+            if _name(month) not in there:
+                cursor.execute(
+                    f"CREATE TABLE {_name(month)} PARTITION OF {TABLE} "
+                    f"FOR VALUES FROM ('{_first(month)}') TO ('{_first(_after(month))}')"
+                )
 
 
-def _missing(months: Iterable[Month]) -> list[Month]:
-    by_name = {_name(month): month for month in months}
+def _exists(month: Month) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [list(by_name)]
-        )
-        return sorted(by_name[name] for (name,) in cursor.fetchall())
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [_name(month)])
+        return bool(cursor.fetchone()[0])
 
 
 def ensure_ahead(now: datetime, months: int = 3) -> None:

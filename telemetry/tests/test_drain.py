@@ -25,7 +25,7 @@ from tests.drives import PROTOBUF, START, Reading, batch, drive, encode, within_
 from tests.world import Car, make_car, picture, rows_of
 
 PROPERTY = settings(
-    max_examples=60,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -13,9 +13,8 @@ from pytest_django import Settings as DjangoSettings
 
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.models import VehicleState
-from telemetry import housekeeping, inbox, partitions, store
+from telemetry import housekeeping, partitions, store
 from telemetry.drain import drain
-from telemetry.frames import to_us
 from telemetry.ingest import accept
 from telemetry.models import Frame, HeldFrame, Stream, TelemetryRecord
 from telemetry.transports.body import read
@@ -238,11 +237,6 @@ class TestCost:
         few, many = drained(2), drained(40)
         assert many <= few + 2, (few, many)
         assert many <= 40
-
-    def test_taking_asks_twice(self, car: Car) -> None:
-        deliver(car, encode(car.vin, drive(5)))
-        now_us = to_us(timezone.now())
-        assert statements(lambda: inbox.take(inbox.due_devices(car.vehicle.pk % 2, 2, now_us, 10), 10)) == 2
 
 
 def test_unverified_and_streamed_records_of_one_device_do_not_disturb_each_other(car: Car) -> None:
