@@ -12,6 +12,7 @@ http = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 - apps must be loaded before anything below
 
+from config.memory import settle  # noqa: E402
 from config.origins import SameOriginForCookies  # noqa: E402
 from telemetry.routing import websocket_urlpatterns  # noqa: E402
 from telemetry.transports.fast import FastLane  # noqa: E402
@@ -23,3 +24,4 @@ routes: Any = ProtocolTypeRouter(
     }
 )
 application = FastLane(routes) if settings.FAST_LANE else routes
+settle()

@@ -1,23 +1,22 @@
 """The one writer of history: `telemetry_data` and the day's compression counts. Call inside the drain's transaction."""
 
 import json
-import struct
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
 
 from edge.protocol.signals import SIGNALS
+from telemetry import copyrows
 from telemetry.frames import Record, from_us
-from telemetry.sql import PG_EPOCH_US, copy_in, marks, microseconds, moment, on_postgresql, values, write_rows
+from telemetry.sql import copy_in, marks, microseconds, moment, on_postgresql, values, write_rows
 
 _FIXED = ("vehicle_id", "device_id", "time", "received_at", "stream_id", "sequence", "quality", "sent")
 _SIGNAL_COLUMNS = tuple(signal.column for signal in SIGNALS)
 _NUMBERS = tuple(signal.number for signal in SIGNALS)
 _ALL = (*_FIXED, *_SIGNAL_COLUMNS, "extra", "decoder")
 _COLUMNS = ", ".join(f'"{name}"' for name in _ALL)
-_NULL = -1
 
 Key = tuple[int, int, int, int]
 """vehicle, time in microseconds, stream, sequence: what makes a record one."""
@@ -32,7 +31,7 @@ def write(records: Sequence[Record]) -> None:
     if not records:
         return
     if on_postgresql():
-        copy_in(f"telemetry_data ({_COLUMNS})", b"".join(map(_packed, records)))
+        copy_in(f"telemetry_data ({_COLUMNS})", copyrows.pack(records))
     else:
         with connection.cursor() as cursor:
             cursor.executemany(
@@ -51,53 +50,6 @@ def replace(records: Sequence[Record]) -> None:
                 [(r.vehicle_id, moment(r.time_us), r.stream_id, r.sequence) for r in records],
             )
         write(records)
-
-
-@cache
-def _packer(mask: int) -> tuple[struct.Struct, tuple[int, ...]]:
-    """The binary COPY row for the signals of `mask`: per signal a length and a double, or only -1."""
-    layout = [">h" + "iq" * 6 + "ih" + "iq"]
-    numbers = []
-    for number in _NUMBERS:
-        if mask >> number & 1:
-            layout.append("id")
-            numbers.append(number)
-        else:
-            layout.append("i")
-    return struct.Struct("".join(layout)), tuple(numbers)
-
-
-@cache
-def _template(mask: int) -> tuple[Any, ...]:
-    """Arguments between the fixed columns and the end: 8 before each double, -1 for a null."""
-    return tuple(8 if mask >> number & 1 else _NULL for number in _NUMBERS)
-
-
-def _packed(record: Record) -> bytes:
-    signals = record.signals
-    mask = 0
-    for number in signals:
-        mask |= 1 << number
-    packer, _ = _packer(mask)
-    values: list[Any] = []
-    for number, length in zip(_NUMBERS, _template(mask), strict=True):
-        values.append(length)
-        if length > 0:
-            values.append(signals[number])
-    row = packer.pack(
-        len(_ALL), 8, record.vehicle_id, 8, record.device_id, 8, record.time_us - PG_EPOCH_US,
-        8, record.received_us - PG_EPOCH_US, 8, record.stream_id, 8, record.sequence,
-        2, record.quality, 8, record.sent, *values,
-    )  # fmt: skip
-    return row + _packed_json(record.extra) + _packed_json(record.decoder)
-
-
-def _packed_json(content: dict[str, Any] | None) -> bytes:
-    """jsonb in binary: a version byte, then text."""
-    if content is None:
-        return b"\xff\xff\xff\xff"
-    text = json.dumps(content).encode()
-    return struct.pack(">ib", len(text) + 1, 1) + text
 
 
 def _row(record: Record) -> tuple[Any, ...]:
