@@ -5,10 +5,13 @@ transport's buffer is full, as it does under uvicorn.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from daphne.server import Server
+from daphne.server import Server  # before twisted: it chooses the reactor
+from twisted.internet import reactor
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 
@@ -31,6 +34,11 @@ class _Valve:
 
 
 class PatientServer(Server):  # type: ignore[misc]
+    def before_shutdown(self, finish: Callable[[], None]) -> None:
+        """Run this in a thread when a signal asks to stop; the server goes on serving until it returns."""
+        chosen: Any = reactor  # its type is an interface, whose methods mypy takes for unbound
+        chosen.addSystemEventTrigger("before", "shutdown", lambda: deferToThread(finish))
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         valve: _Valve | None = getattr(protocol, "valve", None)
         if valve is not None and message["type"] == "websocket.send":

@@ -55,11 +55,11 @@ class Command(BaseCommand):
             verbosity=0,
             server_name="convoy",
         )
+        if replay:
+            server.before_shutdown(replay.stop)
         try:
             server.run()
         finally:
-            if replay:
-                replay.stop()
             self._say("Stopped. Everything received is kept in " + str(settings.DATA_DIR))
             sys.stdout.flush()
 
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             self._say(f"  One-time password      {admin[1]}   (shown only now)")
         else:
             self._say("  Log in with the password shown at the first start;")
-            self._say(f"  lost it? manage.py changepassword {_administrator()}")
+            self._say(f"  lost it? .venv/bin/python manage.py changepassword {_administrator()}")
         if count:
             self._say(f"  {count} electric vehicles are driving through Berlin. REPLAY=0 leaves them out.")
         self._say("  Ctrl-C stops it.")
