@@ -14,6 +14,7 @@ from telemetry.models import Stream
 log = logging.getLogger(__name__)
 RETRY_AFTER_S: Final = 5
 _LIMIT: Final = 200_000
+_KEYFRAME_FRESH_S: Final = 1.0
 
 
 class UnavailableError(Exception):
@@ -72,10 +73,13 @@ class _Places:
     def __init__(self) -> None:
         self.expected: dict[tuple[int, int], int] = {}
         self.lost: set[tuple[int, int]] = set()
+        self.keyframe_at: dict[tuple[int, int], float] = {}
 
     def see(self, arrival: Arrival) -> None:
         key = arrival.device_id, arrival.stream_id
         expected = self.expected.get(key)
+        if arrival.keyframe:
+            self.keyframe_at[key] = time.monotonic()
         if arrival.keyframe or (expected is not None and arrival.sequence < expected):
             self.lost.discard(key)  # found its place; or a late one came, and the drain knows better
         elif arrival.sequence > (expected or arrival.sequence) or (
@@ -85,7 +89,13 @@ class _Places:
         if expected is None and len(self.expected) >= _LIMIT:
             self.expected.clear()
             self.lost.clear()
+            self.keyframe_at.clear()
         self.expected[key] = max(arrival.sequence + 1, expected or 0)
+
+    def asks(self, key: tuple[int, int], waited_for: bool) -> bool:
+        """`waited_for`: the drain said so, though perhaps before it saw the keyframe that came just now."""
+        answered = time.monotonic() - self.keyframe_at.get(key, -_KEYFRAME_FRESH_S) < _KEYFRAME_FRESH_S
+        return key in self.lost or (waited_for and not answered)
 
 
 _places = _Places()
@@ -101,4 +111,4 @@ def _asks_keyframe(delivery: Delivery, lost: set[tuple[int, int]]) -> bool:
     if last is None or last.keyframe:
         return False
     key = last.device_id, last.stream_id
-    return key in _places.lost or key in lost
+    return _places.asks(key, key in lost)

@@ -10,7 +10,17 @@ from django.db import connection
 from edge.protocol.signals import SIGNALS
 from telemetry import copyrows
 from telemetry.frames import Record, from_us
-from telemetry.sql import copy_in, marks, microseconds, moment, on_postgresql, values, write_rows
+from telemetry.sql import (
+    copy_in,
+    epoch_us,
+    marks,
+    microseconds,
+    moment,
+    on_postgresql,
+    read_all,
+    values,
+    write_rows,
+)
 
 _FIXED = ("vehicle_id", "device_id", "time", "received_at", "stream_id", "sequence", "quality", "sent")
 _SIGNAL_COLUMNS = tuple(signal.column for signal in SIGNALS)
@@ -18,6 +28,7 @@ _NUMBERS = tuple(signal.number for signal in SIGNALS)
 _ALL = (*_FIXED, *_SIGNAL_COLUMNS, "extra", "decoder")
 _COLUMNS = ", ".join(f'"{name}"' for name in _ALL)
 
+_KEYS_AT_ONCE = 1_000
 Key = tuple[int, int, int, int]
 """vehicle, time in microseconds, stream, sequence: what makes a record one."""
 
@@ -69,17 +80,26 @@ def _row(record: Record) -> tuple[Any, ...]:
 
 
 def stored_among(keys: Iterable[Key]) -> set[Key]:
-    """Which of these records history holds already."""
+    """Which of these records history holds already. One query per thousand."""
     found: set[Key] = set()
-    with connection.cursor() as cursor:
-        for vehicle_id, time_us, stream_id, sequence in keys:
-            cursor.execute(
-                "SELECT 1 FROM telemetry_data WHERE vehicle_id = %s AND time = %s "
-                "AND stream_id = %s AND sequence = %s",
-                [vehicle_id, moment(time_us), stream_id, sequence],
-            )
-            if cursor.fetchone():
-                found.add((vehicle_id, time_us, stream_id, sequence))
+    wanted = sorted(set(keys), key=lambda key: key[1])
+    for start in range(0, len(wanted), _KEYS_AT_ONCE):
+        some = wanted[start : start + _KEYS_AT_ONCE]
+        listed = ", ".join(["(%s, %s, %s, %s)"] * len(some))
+        rows = read_all(
+            f"SELECT vehicle_id, {epoch_us('time')}, stream_id, sequence FROM telemetry_data "
+            f"WHERE time BETWEEN %s AND %s AND (vehicle_id, time, stream_id, sequence) IN (VALUES {listed})",
+            [
+                moment(some[0][1]),
+                moment(some[-1][1]),
+                *(
+                    value
+                    for v, time_us, stream, number in some
+                    for value in (v, moment(time_us), stream, number)
+                ),
+            ],
+        )
+        found |= {(v, microseconds(time), stream, number) for v, time, stream, number in rows}
     return found
 
 

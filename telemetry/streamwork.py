@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from django.db import connection
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
 from devices.models import Device
@@ -15,7 +16,6 @@ from edge.protocol.signals import BY_NUMBER
 from edge.protocol.telemetry_pb2 import Telemetry
 from telemetry import store
 from telemetry.frames import Pending, Record, from_us, to_us
-from telemetry.inbox import pending
 from telemetry.models import Gap, HeldFrame, Quality, Stream
 from telemetry.sql import values, write_rows
 from telemetry.streams import Segment, Work, advance, record_of, replay, sent_only
@@ -80,7 +80,7 @@ class StreamWork:
         known = {frame.sequence for frame in held}
         fresh = [frame for frame in behind if frame.sequence not in known]
         self.work.repeated += len(behind) - len(fresh)
-        for gap in self.stream.gaps.order_by("first"):
+        for gap in self.stream.gaps.all():
             members = [f for f in fresh if gap.first <= f.sequence <= gap.last]
             if not members:
                 continue
@@ -133,14 +133,14 @@ class StreamWork:
             ]
 
     def _held(self) -> list[Pending]:
-        rows = self.stream.held.order_by("sequence").values_list(
-            "id", "sequence", "time", "received_at", "payload"
-        )
-        device, vehicle, stream_id = self.stream.device_id, self.stream.vehicle_id, self.stream.stream_id
+        stream = self.stream
         return [
-            pending((number, device, vehicle, stream_id, sequence, time, received, payload), held=True)
-            for number, sequence, time, received, payload in rows
-        ]
+            Pending(
+                row.pk, stream.device_id, stream.vehicle_id, stream.stream_id, row.sequence,
+                to_us(row.time), to_us(row.received_at), bytes(row.payload), True,
+            )
+            for row in stream.held.all()
+        ]  # fmt: skip
 
     def _save_gaps(self) -> None:
         work = self.work
@@ -192,7 +192,23 @@ def load_streams(taken: Sequence[Pending]) -> list[StreamWork]:
         devices = Device.objects.filter(pk__in={stream.device_id for stream in missing})
         alive = set(devices.values_list("pk", "vehicle_id"))
         rows |= {(s.device_id, s.stream_id): s for s in missing if (s.device_id, s.vehicle_id) in alive}
+    _fetch_unfinished(row for key, row in rows.items() if _is_unfinished(row, frames[key]))
     return [StreamWork(rows[key], members) for key, members in frames.items() if key in rows]
+
+
+def _is_unfinished(row: Stream, members: Sequence[Pending]) -> bool:
+    """Will gaps or held records be looked at? A head that lost its place, or a record from behind it."""
+    behind = members[0].sequence < row.next_sequence
+    return row.pk is not None and row.stream_id != 0 and (row.wants_keyframe or behind)
+
+
+def _fetch_unfinished(rows: Iterable[Stream]) -> None:
+    """Gaps and held records of all these streams in two queries."""
+    prefetch_related_objects(
+        list(rows),
+        Prefetch("gaps", Gap.objects.order_by("first")),
+        Prefetch("held", HeldFrame.objects.order_by("sequence")),
+    )
 
 
 def _locked(keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Stream]:
