@@ -14,7 +14,6 @@ from telemetry.models import Stream
 log = logging.getLogger(__name__)
 RETRY_AFTER_S: Final = 5
 _LIMIT: Final = 200_000
-_KEYFRAME_FRESH_S: Final = 1.0
 
 
 class UnavailableError(Exception):
@@ -44,21 +43,25 @@ def accept(deliveries: Sequence[Delivery]) -> list[Receipt]:
 
 
 class _Lost:
-    """(device, stream) pairs that the drain waits for with a keyframe; few, so all are read, now and then."""
+    """Streams that the drain waits for with a keyframe, and where it stands; few, so all are read, now and then."""
 
     _FRESH_S = 0.05
 
     def __init__(self) -> None:
-        self._pairs: set[tuple[int, int]] = set()
+        self._next: dict[tuple[int, int], int] = {}
         self._read_at = -1.0
 
-    def among(self) -> set[tuple[int, int]]:
+    def among(self) -> dict[tuple[int, int], int]:
+        """(device, stream) to the next sequence the drain expects."""
         now = time.monotonic()
         if now - self._read_at > self._FRESH_S:
-            rows = Stream.objects.filter(wants_keyframe=True).values_list("device_id", "stream_id")
-            self._pairs = set(rows[:_LIMIT])
+            rows = Stream.objects.filter(wants_keyframe=True)[:_LIMIT]
+            self._next = {
+                (device, stream): following
+                for device, stream, following in rows.values_list("device_id", "stream_id", "next_sequence")
+            }
             self._read_at = now
-        return self._pairs
+        return self._next
 
 
 _lost = _Lost()
@@ -73,13 +76,13 @@ class _Places:
     def __init__(self) -> None:
         self.expected: dict[tuple[int, int], int] = {}
         self.lost: set[tuple[int, int]] = set()
-        self.keyframe_at: dict[tuple[int, int], float] = {}
+        self.keyframe: dict[tuple[int, int], int] = {}
 
     def see(self, arrival: Arrival) -> None:
         key = arrival.device_id, arrival.stream_id
         expected = self.expected.get(key)
         if arrival.keyframe:
-            self.keyframe_at[key] = time.monotonic()
+            self.keyframe[key] = arrival.sequence
         if arrival.keyframe or (expected is not None and arrival.sequence < expected):
             self.lost.discard(key)  # found its place; or a late one came, and the drain knows better
         elif arrival.sequence > (expected or arrival.sequence) or (
@@ -89,19 +92,18 @@ class _Places:
         if expected is None and len(self.expected) >= _LIMIT:
             self.expected.clear()
             self.lost.clear()
-            self.keyframe_at.clear()
+            self.keyframe.clear()
         self.expected[key] = max(arrival.sequence + 1, expected or 0)
 
-    def asks(self, key: tuple[int, int], waited_for: bool) -> bool:
-        """`waited_for`: the drain said so, though perhaps before it saw the keyframe that came just now."""
-        answered = time.monotonic() - self.keyframe_at.get(key, -_KEYFRAME_FRESH_S) < _KEYFRAME_FRESH_S
-        return key in self.lost or (waited_for and not answered)
+    def asks(self, key: tuple[int, int], stuck_at: int | None) -> bool:
+        """`stuck_at`: where the drain lost its place, perhaps before it saw the keyframe that came just now."""
+        return key in self.lost or (stuck_at is not None and stuck_at > self.keyframe.get(key, 0))
 
 
 _places = _Places()
 
 
-def _asks_keyframe(delivery: Delivery, lost: set[tuple[int, int]]) -> bool:
+def _asks_keyframe(delivery: Delivery, lost: dict[tuple[int, int], int]) -> bool:
     """Does the sender's newest stream need one?"""
     last: Arrival | None = None
     for arrival in delivery.arrivals:
@@ -111,4 +113,4 @@ def _asks_keyframe(delivery: Delivery, lost: set[tuple[int, int]]) -> bool:
     if last is None or last.keyframe:
         return False
     key = last.device_id, last.stream_id
-    return _places.asks(key, key in lost)
+    return _places.asks(key, lost.get(key))
