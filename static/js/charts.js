@@ -12,7 +12,7 @@
     let incomplete = [];
     let plot = null;
     let range = [0, 1];
-    let silence = 20;
+    const silence = 20;
 
     const columns = () => [data.times, data.values, data.values.map((value, place) => (data.sent[place] ? value : null))];
 
@@ -22,7 +22,7 @@
         width: Math.max(200, box.clientWidth), height: HEIGHT, legend: { show: false },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone || "UTC"),
         cursor: { sync: { key: "hour" }, y: false, points: { show: false }, drag: { x: false, y: false } },
-        scales: { x: { time: true, range: () => range }, y: { range: limits } },
+        scales: { x: { time: true, range: shownPeriod }, y: { range: limits } },
         axes: [
           { ...axis, space: 70, size: 26, values: [[3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]] },
           { ...axis, size: 46, space: 22 },
@@ -38,9 +38,15 @@
 
     const sentOnly = () => { const places = []; data.sent.forEach((sent, place) => { if (sent) places.push(place); }); return places; };
 
+    /* The hour, or less while there is less: a vehicle new today should not be a line at the edge. */
+    function shownPeriod() {
+      const first = data.times[0] ?? range[0];
+      return [Math.max(range[0], Math.min(first, range[1] - 300)), range[1]];
+    }
+
     function limits(_, low, high) {
       if (low === null || high === null) return [0, 1];
-      const room = Math.max((high - low) * 0.12, 0.5 * 10 ** -Number(digits));
+      const room = Math.max((high - low) * 0.12, 5 * 10 ** -Number(digits));
       return [low >= 0 && low < (high - low) ? 0 : low - room, high + room];
     }
 

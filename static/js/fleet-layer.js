@@ -142,8 +142,8 @@
       context.clearRect(0, 0, size.x, size.y);
       const world = 256 * 2 ** map.getZoom();
       const origin = map.getPixelBounds().min;
-      const near = map.getZoom() >= 10 || this.vehicles.size < 200;
-      const scale = near ? 1 : 0.72;
+      const zoom = map.getZoom();
+      const scale = zoom >= 12 || this.vehicles.size < 200 ? 1 : zoom >= 9 ? 0.8 : 0.6;
       this._seen = [];
       const layers = STATES.map(() => []);
       for (const vehicle of this.vehicles.values()) {
@@ -154,10 +154,15 @@
         this._seen.push(vehicle);
         if (vehicle.id !== this.chosen) layers[STATES.indexOf(vehicle.state)].push(vehicle);
       }
-      const box = SIZE * scale;
+      this._sizePictures(scale);
+      // Pictures are as large as they are drawn: copying is several times cheaper than scaling.
+      const place = this._seen.length > MANY ? Math.round : (value) => value;
+      const middle = (this._side / 2) | 0;
+      context.setTransform(1, 0, 0, 1, 0, 0);
       for (const layer of layers) {
-        for (const vehicle of layer) context.drawImage(this._picture(vehicle), vehicle.px - box / 2, vehicle.py - box / 2, box, box);
+        for (const vehicle of layer) context.drawImage(this._picture(vehicle), place(vehicle.px * ratio) - middle, place(vehicle.py * ratio) - middle);
       }
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
       const chosen = this._seen.find((vehicle) => vehicle.id === this.chosen);
       if (chosen) this._drawChosen(context, chosen);
       if (this._seen.length <= LABELS_UP_TO && this.options.labels) this._drawLabels(context);
@@ -204,12 +209,18 @@
       return pictures[turn] || (pictures[turn] = this._drawPicture(vehicle.state, turn * TURN));
     },
 
+    _sizePictures(scale) {
+      const side = Math.round(SIZE * scale * this._ratio);
+      if (side === this._side) return;
+      this._side = side;
+      this._pictures = Object.fromEntries(STATES.map((state) => [state, []]));
+    },
+
     _drawPicture(state, heading) {
       const picture = document.createElement("canvas");
-      const ratio = 2 * Math.ceil(devicePixelRatio || 1);
-      picture.width = picture.height = SIZE * ratio;
+      picture.width = picture.height = this._side;
       const c = picture.getContext("2d");
-      c.scale(ratio, ratio);
+      c.scale(this._side / SIZE, this._side / SIZE);
       c.translate(SIZE / 2, SIZE / 2);
       c.rotate((heading * Math.PI) / 180);
       const hollow = state === "offline" || state === "never";
@@ -229,7 +240,7 @@
     },
 
     _paint() {
-      this._pictures = Object.fromEntries(STATES.map((state) => [state, []]));
+      this._side = 0; // pictures are drawn again, in the colours of now
       this._halo = Convoy.colour("--halo");
       this._ink = Convoy.colour("--ink");
       this._ring = Convoy.colour("--accent-line");

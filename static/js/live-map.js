@@ -127,6 +127,8 @@
     const counts = Object.fromEntries(MOTIONS.map((motion) => [motion, 0]));
     const words = form.elements.q.value.trim();
     for (const vehicle of vehicles.values()) if (!words || matches(vehicle)) counts[vehicle.motion] += 1;
+    const never = Number(document.getElementById("count-never").textContent);
+    Convoy.setText(document.getElementById("count-all"), String(never + Object.values(counts).reduce((sum, n) => sum + n, 0)));
     for (const motion of MOTIONS) {
       // Vehicles that never reported are not on the map; the server counts them.
       if (motion !== "never") Convoy.setText(document.getElementById(`count-${motion}`), String(counts[motion]));
