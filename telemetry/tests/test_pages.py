@@ -11,6 +11,7 @@ from django.test import Client
 from edge.protocol.signals import BY_NAME, SIGNALS, mask_of
 from fleet.models import Fleet, Membership, User, Vehicle
 from fleet.readings import READINGS
+from telemetry import partitions
 from telemetry.models import CompressionStat, Quality, TelemetryRecord
 from telemetry.pages import period
 from telemetry.pages.thinning import Sample, line, silence_after, thin
@@ -22,6 +23,7 @@ SPEED, BATTERY = BY_NAME["speed"].number, BY_NAME["battery"].number
 
 @pytest.fixture
 def vehicle(db: None) -> Vehicle:
+    partitions.ensure([(NOON.year, NOON.month)])
     fleet = Fleet.objects.create(slug="north", name="North", time_zone="America/New_York")
     return Vehicle.objects.create(fleet=fleet, slug="van-1", name="Van 1")
 

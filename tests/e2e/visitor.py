@@ -14,7 +14,7 @@ def log_in(page: Page, site: Site, path: str = "/") -> None:
     """As the administrator whose password the first start printed."""
     shown = re.search(r"Log in as\s+(\S+)\s+One-time password\s+(\S+)", site.log)
     assert shown
-    log_in_as(page, *shown.groups(), path=path)
+    log_in_as(page, shown[1], shown[2], path)
 
 
 def log_in_as(page: Page, email: str, password: str, path: str = "/") -> None:
