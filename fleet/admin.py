@@ -76,11 +76,13 @@ class UserAdmin(DjangoUserAdmin, LargeTableAdmin):  # type: ignore[type-arg]
     list_display = ("email", "first_name", "last_name", "time_zone", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("email__istartswith", "last_name__istartswith")
+    filter_horizontal = ()
+    autocomplete_fields = ("groups",)
     inlines = (MembershipInline,)
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "time_zone")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "password1", "password2")}),)

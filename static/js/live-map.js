@@ -11,6 +11,7 @@
   const FULL_EVERY_S = 600;
   Convoy.setClock(element.dataset.now);
 
+  if (matchMedia("(max-width: 48rem)").matches) document.querySelector(".legend").open = false;
   const map = Convoy.map(element);
   const layer = new Convoy.FleetLayer({ labels: true }).addTo(map);
   const vehicles = new Map(); // id: what the rows and the card show
@@ -225,7 +226,9 @@
     if (fitted) return;
     fitted = true;
     const places = [...vehicles.values()].filter((vehicle) => vehicle.lat !== null).map((vehicle) => [vehicle.lat, vehicle.lng]);
-    if (places.length) map.fitBounds(L.latLngBounds(places).pad(0.08), { maxZoom: 16, animate: false });
+    const legend = document.querySelector(".legend");
+    const room = legend.open ? legend.offsetHeight : 20; // nobody hides behind the legend
+    if (places.length) map.fitBounds(places, { maxZoom: 16, animate: false, paddingTopLeft: [50, 50], paddingBottomRight: [90, Math.min(room, 200)] });
   }
 
   function sayWhatIsThere() {
@@ -250,7 +253,6 @@
     if (!fitted) { veil.hidden = false; veil.textContent = "Positions could not be loaded. Trying again …"; positions.soon(); }
   }
 
-  if (matchMedia("(max-width: 48rem)").matches) document.querySelector(".legend").open = false;
   form.addEventListener("input", applyFilter);
   form.addEventListener("change", applyFilter);
   list.addEventListener("htmx:afterSwap", () => { choose(chosen, false); for (const id of vehicles.keys()) dirty.add(id); updateRows(); });

@@ -46,8 +46,8 @@
 
   function lost(code) {
     socket = null;
-    if (code === 4401) { show("out"); location.reload(); return; }
     failures += 1;
+    if (code === 4401) { show("out"); polls.forEach((poll) => poll.soon()); return; } // they find out and go to the log-in
     const wait = Math.min(30, 0.5 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random());
     show("away");
     if (failures === 1) polls.forEach((poll) => poll.soon());
