@@ -17,7 +17,11 @@
   const vehicles = new Map(); // id: what the rows and the card show
   let newest = 0; // received_at of the newest state we know
   let fullAt = 0;
-  let fitted = false;
+  let loaded = false;
+  let fitted = 0; // vehicles in view when it was last fitted
+  let touched = false;
+  let listedWords = new URLSearchParams(location.search).get("q") || "";
+  for (const act of ["pointerdown", "wheel", "keydown"]) element.addEventListener(act, () => { touched = true; }, { passive: true });
   let complete = true;
   let chosen = null;
   let following = false;
@@ -124,16 +128,16 @@
   }
 
   function count() {
-    if (!complete || !fitted) return;
+    if (!complete || !newest || form.elements.q.value.trim() !== listedWords) return;
     const counts = Object.fromEntries(MOTIONS.map((motion) => [motion, 0]));
     const words = form.elements.q.value.trim();
     for (const vehicle of vehicles.values()) if (!words || matches(vehicle)) counts[vehicle.motion] += 1;
-    const never = Number(document.getElementById("count-never").textContent);
-    Convoy.setText(document.getElementById("count-all"), String(never + Object.values(counts).reduce((sum, n) => sum + n, 0)));
-    for (const motion of MOTIONS) {
-      // Vehicles that never reported are not on the map; the server counts them.
-      if (motion !== "never") Convoy.setText(document.getElementById(`count-${motion}`), String(counts[motion]));
-    }
+    // Vehicles that never reported are not on the map: they are what the server's total has more than we know.
+    const known = Object.values(counts).reduce((sum, n) => sum + n, 0);
+    const total = Math.max(known, Number(document.getElementById("count-all").textContent));
+    counts.never = total - known;
+    Convoy.setText(document.getElementById("count-all"), String(total));
+    for (const motion of MOTIONS) Convoy.setText(document.getElementById(`count-${motion}`), String(counts[motion]));
   }
 
   // --- choosing and following ------------------------------------------------------------------------
@@ -145,6 +149,7 @@
     if (card.hidden) { follow(false); return; }
     fillCard();
     const place = layer.latLng(id);
+    touched = true;
     if (pan && place) map.setView(place, Math.max(map.getZoom(), 15), { animate: !Convoy.calm.matches });
   }
 
@@ -222,13 +227,15 @@
   map.on("click", (event) => choose(layer.at(event.containerPoint)?.id ?? null, false));
 
   // --- the whole -------------------------------------------------------------------------------------
+  /* All vehicles at first, and again when more turn up, until somebody moves the map. */
   function fit() {
-    if (fitted) return;
-    fitted = true;
+    loaded = true;
     const places = [...vehicles.values()].filter((vehicle) => vehicle.lat !== null).map((vehicle) => [vehicle.lat, vehicle.lng]);
+    if (touched || places.length <= fitted) return;
+    fitted = places.length;
     const legend = document.querySelector(".legend");
     const room = legend.open ? legend.offsetHeight : 20; // nobody hides behind the legend
-    if (places.length) map.fitBounds(places, { maxZoom: 16, animate: false, paddingTopLeft: [50, 50], paddingBottomRight: [90, Math.min(room, 200)] });
+    map.fitBounds(places, { maxZoom: 16, animate: false, paddingTopLeft: [50, 50], paddingBottomRight: [90, Math.min(room, 200)] });
   }
 
   function sayWhatIsThere() {
@@ -250,12 +257,17 @@
   const rows = Convoy.poll(refreshList, 45, 10);
   const soonPositions = () => positions.soon();
   function failed() {
-    if (!fitted) { veil.hidden = false; veil.textContent = "Positions could not be loaded. Trying again …"; positions.soon(); }
+    if (!loaded) { veil.hidden = false; veil.textContent = "Positions could not be loaded. Trying again …"; positions.soon(); }
   }
 
   form.addEventListener("input", applyFilter);
   form.addEventListener("change", applyFilter);
-  list.addEventListener("htmx:afterSwap", () => { choose(chosen, false); for (const id of vehicles.keys()) dirty.add(id); updateRows(); });
+  list.addEventListener("htmx:afterSwap", () => {
+    listedWords = new URLSearchParams(location.search).get("q") || "";
+    if (chosen !== null) choose(chosen, false);
+    for (const id of vehicles.keys()) dirty.add(id);
+    updateRows();
+  });
   setInterval(() => {
     if (document.hidden) return;
     updateRows();

@@ -46,6 +46,10 @@ def test_vehicles_drive_without_a_reload(live_map: Page, screenshot: Screenshot)
     moved = [a != b for a, b in zip(json.loads(was), json.loads(live_map.evaluate(places)), strict=True)]
     assert sum(moved) > 2
     expect(live_map.get_by_text("© OpenStreetMap contributors")).to_be_visible()
+    # The page may have been opened before the first records: the counts have caught up all the same.
+    expect(live_map.locator("#count-all")).to_have_text("12")
+    expect(live_map.locator("#count-never")).to_have_text("0")
+    wait_for(live_map, f"{SEEN} === 12")
     screenshot("live-map")
 
 
