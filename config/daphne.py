@@ -46,4 +46,6 @@ class PatientServer(Server):  # type: ignore[misc]
         await super().handle_reply(protocol, message)
         if message["type"] == "websocket.accept":
             protocol.valve = _Valve()
+            # A browser's socket comes on the connection of an HTTP request, whose producer is still there.
+            protocol.transport.unregisterProducer()
             protocol.transport.registerProducer(protocol.valve, True)

@@ -11,6 +11,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from config import supabase
+from config.adminlook import UNFOLD  # noqa: F401 - the admin theme's setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -249,8 +250,6 @@ WHITENOISE_USE_FINDERS = not HASHED_STATIC
 MEDIA_ROOT = DATA_DIR / "media"
 TILE_URL = env.str("TILE_URL", default="")
 TILE_ATTRIBUTION = env.str("TILE_ATTRIBUTION", default="")
-UNFOLD = {"SITE_TITLE": "Convoy", "SITE_HEADER": "Convoy", "SITE_SYMBOL": "directions_car"}
-
 # --- Security ---------------------------------------------------------------------------------------------
 HTTPS = env.bool("HTTPS", default=False)
 if HTTPS:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.shortcuts import get_object_or_404
+
 from fleet.models import Fleet, Role, User, Vehicle
 
 _RANK = {Role.DRIVER: 0, Role.VIEWER: 1, Role.MANAGER: 2, Role.OWNER: 3}
@@ -64,3 +66,11 @@ def visible_fleets(user: Any) -> "Any":
     principal = principal_of(user)
     ids = principal.fleet_ids()
     return Fleet.objects.all() if ids is None else Fleet.objects.filter(pk__in=ids)
+
+
+def vehicle_or_404(user: Any, fleet: str, vehicle: str) -> Vehicle:
+    """The vehicle of a page's URL, its fleet selected. One that is not yours does not exist."""
+    found: Vehicle = get_object_or_404(
+        visible_vehicles(user).select_related("fleet", "state"), fleet__slug=fleet, slug=vehicle
+    )
+    return found

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from telemetry import status
+from telemetry.pages import charts, compression, track
 from telemetry.transports.http import TelemetryView
 
 urlpatterns = [
@@ -12,4 +13,11 @@ urlpatterns = [
     path("logger/stop", status.stop_logger, name="logger-stop"),
     path("api/telemetry", TelemetryView.as_view(), name="telemetry"),
     path("api/v1/health", status.health),
+    path("vehicles/<slug:fleet>/<slug:vehicle>/track", track.track, name="telemetry-track"),
+    path("vehicles/<slug:fleet>/<slug:vehicle>/charts", charts.charts, name="telemetry-charts"),
+    path(
+        "vehicles/<slug:fleet>/<slug:vehicle>/compression",
+        compression.compression,
+        name="telemetry-compression",
+    ),
 ]

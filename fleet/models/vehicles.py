@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
+from django.urls import reverse
 from django.utils import timezone
 
 from fleet.models.fleets import Fleet
@@ -43,6 +44,28 @@ class VehicleQuerySet(models.QuerySet["Vehicle"]):
             Q(slug=identifier) | Q(vin=identifier.upper()) | Q(plate__iexact=identifier) & ~Q(plate="")
         )
 
+    def with_motion(self, now: datetime) -> "VehicleQuerySet":
+        """`motion` for each row: the rule of motion_of(), in the database."""
+        silent = now - timedelta(seconds=settings.OFFLINE_AFTER_S)
+        return self.annotate(
+            motion=Case(
+                When(state=None, then=Value(Motion.NEVER)),
+                When(state__received_at__lt=silent, then=Value(Motion.OFFLINE)),
+                When(state__speed_kmh__gt=MOVING_ABOVE_KMH, then=Value(Motion.MOVING)),
+                When(state__values__charging__gt=0, then=Value(Motion.CHARGING)),
+                When(state__values__ignition__gt=0, then=Value(Motion.IDLE)),
+                default=Value(Motion.PARKED),
+                output_field=models.CharField(),
+            )
+        )
+
+    def search(self, words: str) -> "VehicleQuerySet":
+        """Vehicles whose name, plate or VIN contains each of the words."""
+        found = self
+        for word in words.split():
+            found = found.filter(Q(name__icontains=word) | Q(plate__icontains=word) | Q(vin__icontains=word))
+        return found
+
 
 class Vehicle(models.Model):
     fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, related_name="vehicles")
@@ -73,6 +96,10 @@ class Vehicle(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        """Needs `fleet` selected."""
+        return reverse("vehicle", args=[self.fleet.slug, self.slug])
 
 
 class VehicleState(models.Model):
