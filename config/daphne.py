@@ -46,4 +46,6 @@ class PatientServer(Server):  # type: ignore[misc]
         await super().handle_reply(protocol, message)
         if message["type"] == "websocket.accept":
             protocol.valve = _Valve()
+            # The HTTP channel this socket grew out of is registered still; nothing of it is left to pause.
+            protocol.transport.unregisterProducer()
             protocol.transport.registerProducer(protocol.valve, True)
