@@ -7,7 +7,7 @@ from django.utils import timezone
 from edge.protocol.telemetry_pb2 import Telemetry
 from telemetry import housekeeping
 from telemetry.models import Frame, Gap, HeldFrame, Stream, TelemetryRecord
-from telemetry.tests.test_drain import deliver, drain_all
+from tests.deliveries import deliver, drain_all
 from tests.drives import START, drive, encode
 from tests.world import Car, make_car
 

@@ -14,11 +14,11 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
-from config.asgi import routes
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.models import Role, User
 from telemetry import consumers, live, logger
-from telemetry.tests.test_drain import deliver, drain_all
+from tests.asgi import routes
+from tests.deliveries import deliver, drain_all
 from tests.drives import START, drive, encode
 from tests.world import Car, make_car, make_person
 

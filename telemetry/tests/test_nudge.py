@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from telemetry import housekeeping, nudge, tasks
 from telemetry.models import Frame, TelemetryRecord
-from telemetry.tests.test_drain import deliver
+from tests.deliveries import deliver
 from tests.drives import drive, encode
 from tests.world import make_car
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from fleet.models import Role
 from telemetry import housekeeping, logger, status
-from telemetry.tests.test_drain import deliver, drain_all
+from tests.deliveries import deliver, drain_all
 from tests.drives import drive, encode
 from tests.outage import database_down
 from tests.world import Car, make_car, make_person
