@@ -16,6 +16,10 @@ class LoopBoundInMemoryLayer(InMemoryChannelLayer):
 
     _home: asyncio.AbstractEventLoop | None = None
 
+    def __init__(self, **options: Any) -> None:
+        # A process subscribes once per fleet and stays subscribed for as long as it runs, not for a day.
+        super().__init__(**{"group_expiry": 100 * 365 * 86_400, **options})
+
     async def _on_home(self, call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         here = asyncio.get_running_loop()
         if self._home is None or self._home is here or self._home.is_closed():

@@ -4,6 +4,7 @@ One lookup renews every cached token that has grown stale, so that a thousand de
 period, and a revoked token stops working within it.
 """
 
+import math
 import threading
 import time
 from datetime import timedelta
@@ -18,6 +19,7 @@ from devices.models import DeviceToken, digest_of
 from fleet.access import Principal
 
 _LIMIT = 50_000
+_LONGEST = 200
 _RENEWED_AT_ONCE = 1_000
 _USED_EVERY = timedelta(minutes=5)
 _Entry = tuple[float, Principal | None]
@@ -32,6 +34,8 @@ class TokenCache:
 
     def peek(self, text: str) -> _Entry | None:
         """A fresh answer, or None when the database must be asked. Never blocks."""
+        if len(text) > _LONGEST:
+            return math.inf, None  # not worth a place in memory
         entry = self._entries.get(text)
         if entry is None or entry[0] < time.monotonic():
             return None
@@ -45,8 +49,9 @@ class TokenCache:
     def resolve_all(self, texts: list[str]) -> dict[str, Principal | None]:
         """The same for many at once: one query, which also renews what has grown stale."""
         with self._lock:
-            self._renew([text for text in texts if self.peek(text) is None])
-            return {text: self._entries[text][1] for text in texts}
+            fresh = {text: self.peek(text) for text in texts}
+            self._renew([text for text, entry in fresh.items() if entry is None])
+            return {text: (entry or self._entries[text])[1] for text, entry in fresh.items()}
 
     def clear(self) -> None:
         with self._lock:

@@ -1,6 +1,7 @@
 """Creating what is missing between a fleet's name and a working token. Used by commands and tests."""
 
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 
 from django.db import transaction
 from django.utils.text import slugify
@@ -36,9 +37,10 @@ class VehicleFacts:
 @transaction.atomic
 def provision(fleet_slug: str, vehicle_slug: str, facts: VehicleFacts, token_name: str) -> Provisioned:
     """Fleet, vehicle and device are found or made; the token is always new."""
-    fleet, _ = Fleet.objects.get_or_create(slug=slugify(fleet_slug), defaults={"name": fleet_slug})
-    vehicle, _ = Vehicle.objects.get_or_create(
-        fleet=fleet, slug=slugify(vehicle_slug), defaults={"name": facts.name or vehicle_slug}
+    fleet = _fleet(fleet_slug)
+    slug = slugify(vehicle_slug)
+    vehicle = fleet.vehicles.filter(slug=slug).first() or Vehicle(
+        fleet=fleet, slug=slug, name=facts.name or vehicle_slug
     )
     changed = {name: value for name, value in asdict(facts).items() if value is not None}
     if "vin" in changed:
@@ -49,8 +51,25 @@ def provision(fleet_slug: str, vehicle_slug: str, facts: VehicleFacts, token_nam
     vehicle.save()
     device = vehicle.devices.filter(active=True).order_by("id").first()
     if device is None:
-        count = vehicle.devices.count()
-        slug = f"{fleet.slug}-{vehicle.slug}" + (f"-{count + 1}" if count else "")
-        device = Device.objects.create(vehicle=vehicle, slug=slug[:80], name=f"{vehicle.name} logger")
+        device = Device.objects.create(
+            vehicle=vehicle, slug=_device_slug(vehicle), name=f"{vehicle.name} logger"[:120]
+        )
     _, text = DeviceToken.objects.issue(device, token_name)
     return Provisioned(fleet.slug, vehicle.slug, vehicle.vin or "", vehicle.plate, device.slug, text)
+
+
+def _fleet(name: str) -> Fleet:
+    slug = slugify(name)
+    fleet = Fleet.objects.filter(slug=slug).first()
+    if fleet is None:
+        fleet = Fleet(slug=slug, name=name)
+        fleet.full_clean()
+        fleet.save()
+    return fleet
+
+
+def _device_slug(vehicle: Vehicle) -> str:
+    """Fleet and vehicle, numbered where that is taken: by a device before, or by a-b + c beside a + b-c."""
+    wanted = f"{vehicle.fleet.slug}-{vehicle.slug}"[:74]
+    candidates = chain([wanted], (f"{wanted}-{number}" for number in count(2)))
+    return next(slug for slug in candidates if not Device.objects.filter(slug=slug).exists())

@@ -1,5 +1,6 @@
 """What the predictor saved, added up for /status, /ws and the pages."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.core.cache import cache
@@ -16,14 +17,23 @@ _FIELDS = ("records", "transmitted_readings", "skipped_readings", "bytes_receive
 def totals(principal: Principal | None = None) -> dict[str, Any]:
     """In the document's /status shape: of everything, or of what this principal may see."""
     name = f"compression-{principal.pk}" if principal else "compression"
-    known: dict[str, Any] | None = cache.get(name)
+    known = _remembered(name)
     if known is None:
         rows = CompressionStat.objects.all()
         if principal is not None:
             rows = rows.filter(vehicle__in=Vehicle.objects.visible_to(principal))
         known = _shape(rows.aggregate(**{field: Sum(field) for field in _FIELDS}))
-        cache.set(name, known, _FRESH_S)
+        with suppress(Exception):
+            cache.set(name, known, _FRESH_S)
     return known
+
+
+def _remembered(name: str) -> dict[str, Any] | None:
+    """A cache that is down costs time, not the answer."""
+    with suppress(Exception):
+        known: dict[str, Any] | None = cache.get(name)
+        return known
+    return None
 
 
 def of_vehicle(vehicle: Vehicle) -> dict[str, Any]:

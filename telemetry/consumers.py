@@ -4,7 +4,7 @@ Access is checked once, here, at connect: a person watches their fleets, a devic
 """
 
 import asyncio
-import contextlib
+import logging
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +19,7 @@ from fleet.models import Vehicle
 from telemetry import compression, history, logger
 from telemetry.hub import Watcher, hub
 
+log = logging.getLogger(__name__)
 STATS_EVERY_S = 5.0
 MESSAGE_LIMIT = 4096
 NO_ACCESS = 4401
@@ -73,7 +74,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         except (orjson.JSONDecodeError, KeyError, TypeError):
             self.watcher.tell(_log("send a JSON object with a type", "error"))
             return
-        if kind in {"start_logger", "stop_logger"}:
+        if kind in ("start_logger", "stop_logger"):  # a tuple: what a client calls a type may not be hashable
             command = logger.start if kind == "start_logger" else logger.stop
             reply = await database_sync_to_async(command)(self.principal)
             self.watcher.tell(_log(reply.message, "info" if reply.done else "error"))
@@ -108,11 +109,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Compression so far, whenever it changed."""
         before: dict[str, Any] = {}
         while True:
-            with contextlib.suppress(OSError):
+            try:
                 totals = await database_sync_to_async(compression.totals)(self.principal)
-                if totals != before:
-                    before = totals
-                    self.watcher.tell(_json({"type": "compression_stats", "data": totals}))
+            except Exception:  # database or cache are away: so are the numbers, for a while
+                log.warning("no compression statistics", exc_info=True)
+                totals = before
+            if totals != before:
+                before = totals
+                self.watcher.tell(_json({"type": "compression_stats", "data": totals}))
             await asyncio.sleep(STATS_EVERY_S)
 
 

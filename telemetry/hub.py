@@ -74,9 +74,9 @@ class Watcher:
         self.behind = newest
 
     def tell(self, text: str) -> None:
-        """A message of another kind; when the client is stuck, the oldest go."""
+        """A message of another kind; when the client is stuck, the oldest of them go."""
         if len(self.queue) >= 2 * QUEUE_LIMIT:
-            self.queue.popleft()
+            self.queue.remove(next(item for item in self.queue if isinstance(item, str)))
         self.queue.append(text)
         self.ready.set()
 

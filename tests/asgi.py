@@ -8,6 +8,10 @@ from typing import Any
 import orjson
 from asgiref.sync import async_to_sync
 
+from config.asgi import application, routes
+
+__all__ = ["Client", "Reply", "application", "routes"]
+
 
 @dataclass(frozen=True)
 class Reply:

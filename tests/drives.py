@@ -17,13 +17,13 @@ Reading = tuple[float, dict[str, float]]
 def drive(count: int, seed: int = 1, start: float = START, every_s: float = 1.0) -> list[Reading]:
     """A drive of `count` readings; the odometer's sensor comes and goes, the ignition goes off at the end."""
     chance = random.Random(seed)
-    speed, battery, heading = 30.0, 80.0, 90.0
+    speed, heading = 30.0, 90.0
     latitude, longitude = 52.52, 13.40
     readings = []
     for step in range(count):
         speed = min(130.0, max(0.0, speed + chance.gauss(0, 1.5)))
         heading = (heading + chance.gauss(0, 3)) % 360
-        battery -= 0.01
+        battery = 80 - step % 6_000 / 100  # now and then it is charged
         latitude += speed / 3.6 / 111_000 * math.cos(math.radians(heading))
         longitude += speed / 3.6 / 67_000 * math.sin(math.radians(heading))
         values = {

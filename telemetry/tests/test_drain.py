@@ -17,11 +17,9 @@ from edge.protocol.encoder import Encoder
 from edge.protocol.signals import SIGNALS
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.models import VehicleState
-from telemetry.drain import drain
-from telemetry.ingest import accept
 from telemetry.models import CompressionStat, Frame, Gap, HeldFrame, Quality, Stream, TelemetryRecord
-from telemetry.transports.body import read
-from tests.drives import PROTOBUF, START, Reading, batch, drive, encode, within_tolerance
+from tests.deliveries import deliver, drain_all, time_is_up
+from tests.drives import START, Reading, drive, encode, within_tolerance
 from tests.world import Car, make_car, picture, rows_of
 
 PROPERTY = settings(
@@ -29,22 +27,6 @@ PROPERTY = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-def deliver(car: Car, messages: Sequence[Telemetry]) -> Any:
-    """One request through the door, without HTTP; its receipt."""
-    delivery = read(batch(messages), PROTOBUF, car.principal, time.time())
-    assert not delivery.rejected
-    return accept([delivery])[0]
-
-
-def drain_all() -> int:
-    return drain(0) + drain(1)
-
-
-def time_is_up() -> None:
-    """The wait for missing records is over."""
-    Frame.objects.update(due_at=timezone.now())
 
 
 def qualities(car: Car) -> str:

@@ -21,7 +21,8 @@ from telemetry.transports.body import read
 from tests.drives import PROTOBUF, START, drive, encode
 from tests.world import Car, make_car
 
-from telemetry.tests.test_drain import assert_right, deliver, drain_all, qualities  # isort: skip
+from telemetry.tests.test_drain import assert_right, qualities  # isort: skip
+from tests.deliveries import deliver, drain_all
 
 
 class TestDeletedUnderIt:

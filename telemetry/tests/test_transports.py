@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from pytest_django import Settings as DjangoSettings
 from rest_framework.throttling import SimpleRateThrottle
 
-from config.asgi import application, routes
 from devices.auth import tokens
 from edge.protocol.telemetry_pb2 import Telemetry, TelemetryBatch
 from telemetry import ingest
-from telemetry.drain import drain
 from telemetry.models import Frame, TelemetryRecord
 from telemetry.transports.fast import FastLane
-from tests.asgi import Client, Reply
+from tests.asgi import Client, Reply, application, routes
+from tests.deliveries import drain_all
 from tests.drives import PROTOBUF, START, batch, drive, encode
 from tests.outage import database_down
 from tests.world import Car, make_car
@@ -462,8 +461,3 @@ class TestGarbage:
         drain_all()
         stored = TelemetryRecord.objects.order_by("time").values_list("extra", flat=True)
         assert [extra["word"] for extra in stored] == words
-
-
-def drain_all() -> None:
-    for shard in range(2):
-        drain(shard)

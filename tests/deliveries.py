@@ -1,0 +1,31 @@
+"""Records through the door and out of the inbox, in this process and without HTTP."""
+
+import time
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from edge.protocol.telemetry_pb2 import Telemetry
+from telemetry.drain import drain
+from telemetry.frames import Receipt
+from telemetry.ingest import accept
+from telemetry.models import Frame
+from telemetry.transports.body import read
+from tests.drives import PROTOBUF, batch
+from tests.world import Car
+
+
+def deliver(car: Car, messages: Sequence[Telemetry]) -> Receipt:
+    """One request; every record of it is good."""
+    delivery = read(batch(messages), PROTOBUF, car.principal, time.time())
+    assert not delivery.rejected
+    return accept([delivery])[0]
+
+
+def drain_all() -> int:
+    return drain(0) + drain(1)
+
+
+def time_is_up() -> None:
+    """The wait for missing records is over."""
+    Frame.objects.update(due_at=timezone.now())
