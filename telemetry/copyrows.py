@@ -3,7 +3,7 @@
 import json
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,17 +23,22 @@ _NULL = -1
 
 
 def pack(records: Sequence[Record]) -> bytes:
-    """Rows of `telemetry_data` in the order of store's columns; rows of one shape come together."""
-    shapes: dict[tuple[int, bool], list[Record]] = defaultdict(list)
-    for record in records:
+    """Rows of `telemetry_data` in the order of store's columns and of `records`."""
+    shapes: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for place, record in enumerate(records):
         mask = 0
         for number in record.signals:
             mask |= 1 << number
-        shapes[mask, record.extra is None and record.decoder is None].append(record)
-    return b"".join(_pack_shape(mask, plain, rows) for (mask, plain), rows in shapes.items())
+        shapes[mask, record.extra is None and record.decoder is None].append(place)
+    packed = [b""] * len(records)
+    for (mask, plain), places in shapes.items():
+        rows = _pack_shape(mask, plain, [records[place] for place in places])
+        for place, row in zip(places, rows, strict=True):
+            packed[place] = row
+    return b"".join(packed)
 
 
-def _pack_shape(mask: int, plain: bool, records: list[Record]) -> bytes:
+def _pack_shape(mask: int, plain: bool, records: list[Record]) -> Iterator[bytes]:
     layout, constants = _layout(mask, plain)
     rows = np.empty(len(records), layout)
     for name, value in constants:
@@ -45,12 +50,10 @@ def _pack_shape(mask: int, plain: bool, records: list[Record]) -> bytes:
     for number in _NUMBERS:
         if mask >> number & 1:
             rows[f"s{number}"] = [record.signals[number] for record in records]
-    if plain:
-        return rows.tobytes()
-    return b"".join(
-        row.tobytes() + _packed_json(record.extra) + _packed_json(record.decoder)
-        for row, record in zip(rows, records, strict=True)
-    )
+    size, content = layout.itemsize, rows.tobytes()
+    for place, record in enumerate(records):
+        row = content[place * size : (place + 1) * size]
+        yield row if plain else row + _packed_json(record.extra) + _packed_json(record.decoder)
 
 
 @lru_cache(1024)

@@ -4,6 +4,7 @@ The default run takes a few files of each set; CONVOY_DATA_ALL=1 takes everythin
 """
 
 import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ def test_history_holds_what_the_car_read(name: str, record_property: Callable[[s
         f"({', '.join(f'{signal} {share:.2f}' for signal, share in sorted(result.worst.items()))})"
     )
     record_property("measured", text)
-    print(text)
+    sys.stdout.write(text + "\n")
     assert worst <= 1 + 1e-9, result.worst
 
 
@@ -84,19 +85,17 @@ def stored(car: Car) -> Iterator[tuple[int, int, dict[int, float]]]:
 def compare(name: str, car: Car, raw: list[dict[str, str]], result: Result) -> None:
     rules = load(DEFAULT).rules
     worst: dict[str, float] = defaultdict(float, result.worst)
-    expected_sequence = 0
-    for cells, (sequence, quality, signals) in zip(raw, stored(car), strict=True):
-        expected_sequence += 1
-        assert (sequence, quality) == (expected_sequence, Quality.VERIFIED)
+    for number, (cells, (sequence, quality, signals)) in enumerate(zip(raw, stored(car), strict=True), 1):
+        assert (sequence, quality) == (number, Quality.VERIFIED)
         expected = readings(SETS[name], cells)
         assert signals.keys() == expected.keys(), (Path(name), sequence)
-        for number, value in expected.items():
-            off = abs(signals[number] - value)
-            if number == HEADING:
+        for which, value in expected.items():
+            off = abs(signals[which] - value)
+            if which == HEADING:
                 off = min(off, 360 - off)
-            tolerance = rules[number].tolerance
+            tolerance = rules[which].tolerance
             share = off / tolerance if tolerance else float(off > 0) * 2
-            signal = _NAMES[number]
+            signal = _NAMES[which]
             worst[signal] = max(worst[signal], share)
         result.values += len(expected)
         result.records += 1
