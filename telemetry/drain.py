@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from fleet.models import Vehicle
 from telemetry import inbox, live, partitions, store, vehicle_state
 from telemetry.frames import Pending
 from telemetry.sql import on_postgresql
@@ -120,8 +121,17 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
     save_streams(streams)
     store.count_compression(_compression(taken, streams))
     updates = vehicle_state.advance([*new, *replaced])
-    transaction.on_commit(lambda: live.publish(updates))
+    news = {stream.stream.vehicle_id: told for stream in streams if (told := stream.news())}
+    transaction.on_commit(lambda: _tell(updates, news))
     return len(waiting)
+
+
+def _tell(updates: Sequence[vehicle_state.Update], news: dict[int, tuple[str, str]]) -> None:
+    live.publish(updates)
+    vehicles = Vehicle.objects.filter(pk__in=news) if news else ()
+    for vehicle in vehicles:
+        text, level = news[vehicle.pk]
+        live.publish_log(vehicle.fleet_id, f"{vehicle.slug}: {text}", level)
 
 
 def _compression(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> dict[tuple[int, str], list[int]]:

@@ -24,6 +24,7 @@ from telemetry.streams import Segment, Work, advance, record_of, replay, sent_on
 class StreamWork:
     def __init__(self, stream: Stream, frames: Sequence[Pending]) -> None:
         self.stream = stream
+        self.was_new, self.was_lost = stream.pk is None, stream.wants_keyframe
         self.frames = frames
         self.work = Work()
         self.new: list[Record] = []
@@ -48,6 +49,16 @@ class StreamWork:
             newest = from_us(max(record.time_us for record in self.new))
             if self.stream.last_time is None or newest > self.stream.last_time:
                 self.stream.last_time = newest
+
+    def news(self) -> tuple[str, str] | None:
+        """What people who watch the vehicle should read, and its level."""
+        if self.stream.stream_id == 0:
+            return None
+        if self.stream.wants_keyframe and not self.was_lost:
+            return "a record is missing; nothing is guessed until it or a keyframe comes", "warning"
+        if self.was_lost and not self.stream.wants_keyframe:
+            return "values are complete again", "info"
+        return ("a logger started sending", "info") if self.was_new else None
 
     def drop_stored(self) -> None:
         """Forget records that history has although the stream does not know them: its row was pruned."""
