@@ -70,7 +70,7 @@ class Stack:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.postgres.url) as connection:
-            return connection.execute(sql).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql).fetchall()
 
     def start(self) -> None:
         self.postgres.start()
