@@ -12,16 +12,18 @@ _QUICK_S = 0.3
 
 
 @contextmanager
-def database_down(*threads: Callable[[Callable[[], None]], Any]) -> Iterator[None]:
+def database_down(*threads: Callable[[Callable[..., None]], Any]) -> Iterator[None]:
     """No write succeeds inside. `threads` run a callable in each thread that holds a connection of its own."""
-    release = [*threads, lambda act: act()]
-    options = connection.settings_dict["OPTIONS"]
+    release: list[Any] = [*threads, lambda act: act()]
+    database: Any = connection
+    every: Any = connections
+    options = database.settings_dict["OPTIONS"]
     kept = dict(options)
     for run in release:
-        run(connections.close_all)
+        run(every.close_all)
     try:
         if connection.vendor == "postgresql":
-            connection.close_pool()
+            database.close_pool()
             options["pool"] = {**kept["pool"], "timeout": _QUICK_S}
             with _no_connections(connection.get_connection_params()):
                 yield
@@ -32,9 +34,9 @@ def database_down(*threads: Callable[[Callable[[], None]], Any]) -> Iterator[Non
                 yield
     finally:
         for run in release:
-            run(connections.close_all)
+            run(every.close_all)
         if connection.vendor == "postgresql":
-            connection.close_pool()
+            database.close_pool()
         options.clear()
         options.update(kept)
 

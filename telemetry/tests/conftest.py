@@ -6,12 +6,13 @@ import pytest
 from django.core.cache import cache
 
 from devices.auth import tokens
-from telemetry import ingest, known
+from telemetry import drain, ingest, known
 from tests.world import Car, make_car
 
 
 @pytest.fixture(autouse=True)
-def fresh_process() -> Iterator[None]:
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(drain, "_BREATH_S", 0)
     cache.clear()
     tokens.clear()
     known.forget()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -184,7 +184,7 @@ class TestConcurrent:
         while (cars[0].vehicle.pk + cars[1].vehicle.pk) % 2 == 0:
             cars[1] = make_car()
         for year in range(2003, 2015):
-            start = timezone.datetime(year, 5, 5, tzinfo=timezone.get_default_timezone()).timestamp()
+            start = datetime(year, 5, 5, tzinfo=UTC).timestamp()
             for car in cars:
                 deliver(car, encode(car.vin, drive(2, start=start), stream_id=year))
             in_threads(*(lambda shard=shard: drain(shard) for shard in range(2)))

@@ -346,7 +346,7 @@ class TestRate:
                 await send_in(car, [message])
 
         producing = asyncio.create_task(produce())
-        found = []
+        found: list[Any] = []
         while not found or found[-1]["data"]["timestamp"] < START + 59:
             found.append(await socket.next("telemetry"))
         await producing

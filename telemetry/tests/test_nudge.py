@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -21,7 +22,8 @@ from tests.world import make_car
 @pytest.fixture
 def queued() -> Iterator[Callable[[], int]]:
     """How many drains wait in the broker; none at the start."""
-    with current_app.connection_for_write() as broker, broker.channel() as channel:
+    with current_app.connection_for_write() as broker, broker.channel() as opened:
+        channel: Any = opened
         name = current_app.conf.task_default_queue
         channel.queue_declare(queue=name, durable=True, auto_delete=False)
         channel.queue_purge(name)

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -21,7 +22,7 @@ def month(db: None) -> None:
     partitions.ensure([partitions.month_of(NOON), (1999, 12), (2000, 1)])
 
 
-def record(car: Car, sequence: int = 1, **changes: object) -> Record:
+def record(car: Car, sequence: int = 1, **changes: Any) -> Record:
     fields = Record(car.vehicle.pk, car.device.pk, NOON, NOON + 7, 2**63 - 1, sequence, 0, 0, {})
     return fields._replace(**changes)
 

@@ -1,103 +1,24 @@
 """kill -9 of web, worker, PostgreSQL and broker under load, as often as FAULT_KILLS says."""
 
-import json
 import logging
 import os
 import random
 import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from tests.environment import PYTHON, ROOT, clean_environment
 from tests.faults import audit
 from tests.faults.sender import Sender, senders
-from tests.servers import Postgres, Process, Site, Valkey, free_port, healthy, wait_until
+from tests.faults.stack import SETTINGS, Stack, provisioned
+from tests.servers import Site, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 log = logging.getLogger("faults")
 KILLS = int(os.environ.get("FAULT_KILLS", "4"))
-VEHICLES = 4
-SETTINGS = {"INGEST_RATE": "0", "TELEMETRY_GAP_WAIT_S": "1", "REPLAY": "0", "SECRET_KEY": "x" * 60}
-
-
-def manage(env: dict[str, str], *arguments: str) -> str:
-    command = [PYTHON, "manage.py", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def provisioned(env: dict[str, str]) -> list[dict[str, str]]:
-    made = (
-        manage(env, "provision", "storm", f"car-{n}", "--vin", f"STORM{n:08}", "--json")
-        for n in range(VEHICLES)
-    )
-    return [json.loads(text) for text in made]
-
-
-class Stack:
-    """The processes of a full installation, each of which may be killed and started again."""
-
-    def __init__(self, folder: Path, postgres: Postgres, valkey: Valkey) -> None:
-        self.postgres, self.valkey, self.port = postgres, valkey, free_port()
-        urls = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
-        self.env = clean_environment(
-            DATA_DIR=str(folder / "data"), STATIC_ROOT=str(folder), **SETTINGS, **urls
-        )
-        web = [
-            "uvicorn",
-            "config.asgi:application",
-            "--port",
-            str(self.port),
-            "--lifespan",
-            "off",
-            "--no-access-log",
-        ]
-        worker = ["celery", "-A", "config", "worker", "--concurrency", "2", "--beat"]
-        schedule = ["--schedule", str(folder / "beat")]
-        self.web = Process("web", [PYTHON, "-m", *web], folder)
-        self.worker = Process("worker", [PYTHON, "-m", *worker, *schedule], folder)
-        self.web.env = self.worker.env = self.env
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.postgres.url) as connection:
-            return connection.execute(sql).fetchall()  # type: ignore[arg-type]
-
-    def start(self) -> None:
-        self.postgres.start()
-        self.valkey.start()
-        if not self.web.running:
-            self.web.spawn().wait_ready(lambda: healthy(f"http://127.0.0.1:{self.port}"))
-        if not self.worker.running:
-            self.worker.spawn()
-
-    def kill(self, victim: str) -> None:
-        getattr(self, victim).kill()
-
-    def stop(self) -> None:
-        self.web.stop()
-        self.worker.stop()
-
-
-@pytest.fixture
-def stack(tmp_path: Path, postgres_server: Postgres, valkey_server: Valkey) -> Iterator[Stack]:
-    with psycopg.connect(postgres_server.url, autocommit=True) as administrator:
-        administrator.execute("DROP SCHEMA public CASCADE")
-        administrator.execute("CREATE SCHEMA public")
-    stack = Stack(tmp_path, postgres_server, valkey_server)
-    manage(stack.env, "migrate", "--noinput", "-v", "0")
-    stack.start()
-    yield stack
-    stack.stop()
 
 
 def progress_of(loads: list[Sender]) -> list[int]:
