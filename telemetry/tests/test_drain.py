@@ -17,7 +17,6 @@ from edge.protocol.encoder import Encoder
 from edge.protocol.signals import SIGNALS
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.models import VehicleState
-from telemetry import ingest
 from telemetry.models import CompressionStat, Frame, Gap, HeldFrame, Quality, Stream, TelemetryRecord
 from tests.deliveries import deliver, drain_all, time_is_up
 from tests.drives import START, Reading, drive, encode, within_tolerance
