@@ -61,7 +61,7 @@
       if (vehicle.state !== news.state) vehicle.state = news.state;
       vehicle.speed = news.speed || 0;
       if (!known) this.vehicles.set(id, vehicle);
-      if (news.lat !== null && news.lat !== undefined) this._steer(vehicle, news, glide && !Convoy.calm.matches);
+      if (Number.isFinite(news.lat) && Number.isFinite(news.lng)) this._steer(vehicle, news, glide && !Convoy.calm.matches);
       this.redraw();
     },
 

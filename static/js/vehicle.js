@@ -149,7 +149,7 @@
   }
 
   function grow(record) {
-    if (!track || day.value !== today || record.latitude === undefined) return;
+    if (!track || day.value !== today || !Number.isFinite(record.latitude) || !Number.isFinite(record.longitude)) return;
     const from = tail;
     const metres = from ? map.distance([from[1], from[2]], [record.latitude, record.longitude]) : 0;
     if (from && (record.timestamp <= from[0] || metres < 4)) return;
