@@ -34,21 +34,22 @@ def assert_nothing_lost(query: Query, load: Sender) -> int:
     """Answers how many values were compared with what was measured."""
     columns = ", ".join(signal.column for signal in SIGNALS)
     rows = query(
-        f"SELECT d.sequence, d.quality, d.time, {columns} FROM telemetry_data d "
+        f"SELECT d.id, d.sequence, d.quality, d.time, {columns} FROM telemetry_data d "
         f"JOIN vehicles v ON v.id = d.vehicle_id WHERE v.vin = '{load.vin}' ORDER BY d.time"
     )
-    assert [row[0] for row in rows] == list(range(1, load.acknowledged + 1)), load.vin
-    assert {row[1] for row in rows} == {0}, f"{load.vin}: not all verified"
+    assert [row[1] for row in rows] == list(range(1, load.acknowledged + 1)), load.vin
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows), f"{load.vin}: stored out of order"
+    assert {row[2] for row in rows} == {0}, f"{load.vin}: not all verified"
     compared = 0
     for row, (timestamp, measured) in zip(rows, load.readings, strict=False):
-        time = datetime.fromisoformat(row[2]).replace(tzinfo=UTC) if isinstance(row[2], str) else row[2]
+        time = datetime.fromisoformat(row[3]).replace(tzinfo=UTC) if isinstance(row[3], str) else row[3]
         assert abs(time.timestamp() - timestamp) < 1e-5
-        stored = {s.name: value for s, value in zip(SIGNALS, row[3:], strict=True) if value is not None}
-        assert stored.keys() == measured.keys(), (load.vin, row[0])
+        stored = {s.name: value for s, value in zip(SIGNALS, row[4:], strict=True) if value is not None}
+        assert stored.keys() == measured.keys(), (load.vin, row[1])
         for name, value in stored.items():
             assert within_tolerance(name, value, measured[name]), (
                 load.vin,
-                row[0],
+                row[1],
                 name,
                 value,
                 measured[name],
