@@ -109,7 +109,7 @@ def _database() -> dict[str, Any]:
         size = env.int("DATABASE_POOL_SIZE", default=10)
         database["CONN_MAX_AGE"] = 0
         options = database.setdefault("OPTIONS", {})
-        options["pool"] = {"min_size": 1, "max_size": size, "timeout": 10}
+        options["pool"] = {"min_size": 1, "max_size": size, "timeout": 4}
         # A transaction-mode pooler (Supabase, PgBouncer) cannot keep prepared statements or server cursors.
         if env.bool("DATABASE_POOLER", default=database.get("PORT") == supabase.POOLER_PORT):
             options["prepare_threshold"] = None

@@ -1,6 +1,6 @@
 """`telemetry_data` by month on PostgreSQL: made ahead, made on demand for late data, dropped by retention.
 
-On SQLite the table is an ordinary one and every function here does nothing.
+On SQLite the table is an ordinary one: nothing is made, and retention deletes rows.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from telemetry.frames import from_us
 from telemetry.sql import on_postgresql
 
 TABLE = "telemetry_data"
+_ROWS_AT_ONCE = 5_000
 _LOCK_CLASS = 7_308
 Month = tuple[int, int]
 
@@ -86,16 +87,32 @@ def ensure_ahead(now: datetime, months: int = 3) -> None:
 
 
 def drop_before(now: datetime, keep_months: int) -> list[str]:
-    """Drop whole months older than `keep_months` before this one; answers their names."""
-    if not on_postgresql() or keep_months <= 0:
+    """Drop whole months older than `keep_months` before this one; answers their names (SQLite: none)."""
+    if keep_months <= 0:
         return []
     years, month = divmod(now.year * 12 + now.month - 1 - keep_months, 12)
-    oldest = _name((years, month + 1))
-    dropped = [name for name in existing() if name < oldest]
+    oldest = (years, month + 1)
+    if not on_postgresql():
+        _delete_before(datetime(*oldest, 1, tzinfo=UTC))
+        return []
+    dropped = [name for name in existing() if name < _name(oldest)]
     with connection.cursor() as cursor:
         for name in dropped:
             cursor.execute(f"DROP TABLE {name}")
     return dropped
+
+
+def _delete_before(moment: datetime) -> None:
+    """A little at a time, so that nobody waits long for SQLite's only writer."""
+    before = connection.ops.adapt_datetimefield_value(moment)
+    deleted = _ROWS_AT_ONCE
+    while deleted == _ROWS_AT_ONCE:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {TABLE} WHERE id IN (SELECT id FROM {TABLE} WHERE time < %s LIMIT %s)",
+                [before, _ROWS_AT_ONCE],
+            )
+            deleted = cursor.rowcount
 
 
 def existing() -> list[str]:

@@ -1,7 +1,7 @@
 """The one writer of history: `telemetry_data` and the day's compression counts. Call inside the drain's transaction."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,7 @@ _ALL = (*_FIXED, *_SIGNAL_COLUMNS, "extra", "decoder")
 _COLUMNS = ", ".join(f'"{name}"' for name in _ALL)
 
 _KEYS_AT_ONCE = 1_000
+_PAGE = 500
 Key = tuple[int, int, int, int]
 """vehicle, time in microseconds, stream, sequence: what makes a record one."""
 
@@ -103,17 +104,32 @@ def stored_among(keys: Iterable[Key]) -> set[Key]:
     return found
 
 
-def unverified_from(vehicle_id: int, device_id: int, time_us: int) -> list[Record]:
-    """The last record without a stream before this moment, and all at or after it, in order."""
-    head = (
-        f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND device_id = %s AND stream_id = 0 "
-    )
-    bound = [vehicle_id, device_id, moment(time_us)]
+_UNVERIFIED = (
+    f"SELECT {_COLUMNS} FROM telemetry_data WHERE vehicle_id = %s AND device_id = %s AND stream_id = 0 "
+)
+
+
+def unverified_before(vehicle_id: int, device_id: int, time_us: int) -> Record | None:
+    """The last record without a stream before this moment."""
+    query = f"{_UNVERIFIED} AND time < %s ORDER BY time DESC, sequence DESC LIMIT 1"
     with connection.cursor() as cursor:
-        cursor.execute(f"{head} AND time < %s ORDER BY time DESC, sequence DESC LIMIT 1", bound)
-        rows = cursor.fetchall()
-        cursor.execute(f"{head} AND time >= %s ORDER BY time, sequence", bound)
-        return [_record(row) for row in (*rows, *cursor.fetchall())]
+        cursor.execute(query, [vehicle_id, device_id, moment(time_us)])
+        row = cursor.fetchone()
+        return _record(row) if row else None
+
+
+def unverified_since(vehicle_id: int, device_id: int, time_us: int) -> Iterator[Record]:
+    """Records without a stream at or after this moment, in order; read page by page, as far as they are taken."""
+    query = f"{_UNVERIFIED} AND (time, sequence) > (%s, %s) ORDER BY time, sequence LIMIT {_PAGE}"
+    place = moment(time_us), -1
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [vehicle_id, device_id, *place])
+            rows = cursor.fetchall()
+        yield from (page := [_record(row) for row in rows])
+        if len(page) < _PAGE:
+            return
+        place = moment(page[-1].time_us), page[-1].sequence
 
 
 def records_at(vehicle_id: int, time_us: int) -> list[Record]:

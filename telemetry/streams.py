@@ -1,6 +1,7 @@
 """Reconstruction of one stream: pure functions from decoder state and records to history and new state."""
 
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edge.protocol.content import signals_of
@@ -94,33 +95,34 @@ def sent_only(message: Telemetry) -> Values:
 
 
 def replay(
-    decoder: Reconstructor, frames: Sequence[Pending], tail: Sequence[tuple[Record, Pending]]
-) -> tuple[list[Record], list[Record], Reconstructor]:
-    """Records without a stream, in order of time: new ones, those of `tail` that they change, and the state
-    after the newest.
+    decoder: Reconstructor, frames: Sequence[Pending], tail: Iterable[tuple[Pending, Record]]
+) -> tuple[list[Record], list[tuple[Record, int]], Reconstructor | None]:
+    """Records without a stream, in order of time: new ones; those of `tail` that they change, each with how
+    many values more it has now; and the state after the newest, None when that did not change.
 
-    `decoder` is the state before the first of them; `tail` is what was stored after it. Stops where the
-    states agree again.
+    `decoder` is the state before the first of them; `tail` is what was stored after it, in order, and is
+    read only until the states agree again.
     """
     new: list[Record] = []
-    changed: list[Record] = []
-    stored = {(frame.time_us, frame.sequence): record for record, frame in tail}
-    merged = sorted([*frames, *(frame for _, frame in tail)], key=lambda f: (f.time_us, f.sequence))
-    left = len(frames)
-    for frame in merged:
+    changed: list[tuple[Record, int]] = []
+    unseen: Iterator[tuple[Pending, Record | None]] = ((frame, None) for frame in sorted(frames, key=_moment))
+    for frame, before in heapq.merge(unseen, tail, key=lambda pair: _moment(pair[0])):
         message = Telemetry.FromString(frame.payload)
         values = decoder.apply_unverified(message)
         record = record_of(frame, message, values, Quality.UNVERIFIED)
         record = record._replace(decoder=decoder.dump() | _told(message))
-        before = stored.get((frame.time_us, frame.sequence))
         if before is None:
-            left -= 1
             new.append(record)
         elif (before.signals, before.decoder) != (record.signals, record.decoder):
-            changed.append(before._replace(signals=record.signals, decoder=record.decoder))
-        elif not left:
-            return new, changed, Reconstructor.restore(tail[-1][0].decoder or {})
+            after = before._replace(signals=record.signals, decoder=record.decoder)
+            changed.append((after, len(after.signals) - len(before.signals)))
+        elif len(new) == len(frames):
+            return new, changed, None
     return new, changed, decoder
+
+
+def _moment(frame: Pending) -> tuple[int, int]:
+    return frame.time_us, frame.sequence
 
 
 def _told(message: Telemetry) -> dict[str, object]:

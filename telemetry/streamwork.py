@@ -123,25 +123,24 @@ class StreamWork:
 
     def _reconstruct_unverified(self) -> None:
         stream, frames = self.stream, list(self.frames)
-        decoder, tail = _restored(stream.decoder), []
+        decoder = _restored(stream.decoder)
+        tail: Iterable[tuple[Pending, Record]] = ()
         newest_us = to_us(stream.last_time) if stream.last_time else None
         if newest_us is not None and frames[0].time_us <= newest_us:
-            rows = store.unverified_from(stream.vehicle_id, stream.device_id, frames[0].time_us)
-            tail = [row for row in rows if row.time_us >= frames[0].time_us]
-            before = rows[0] if len(rows) > len(tail) else None
+            stored = store.stored_among(map(_key, frames))
+            frames = [frame for frame in frames if _key(frame) not in stored]
+            self.work.repeated += len(self.frames) - len(frames)
+        if not frames:
+            return
+        if newest_us is not None and frames[0].time_us <= newest_us:
+            place = stream.vehicle_id, stream.device_id, frames[0].time_us
+            before = store.unverified_before(*place)
             decoder = _restored((before.decoder if before else None) or {})
-            stored = {(row.time_us, row.sequence) for row in tail}
-            fresh = [frame for frame in frames if (frame.time_us, frame.sequence) not in stored]
-            self.work.repeated += len(frames) - len(fresh)
-            frames = fresh
-        if frames:
-            seen = [(row, _as_sent(row)) for row in tail]
-            self.new, self.replaced, decoder = replay(decoder, frames, seen)
-            stream.decoder = decoder.dump()
-            filled = {(row.time_us, row.sequence): len(row.signals) for row in tail}
-            self.refilled = [
-                (row, len(row.signals) - filled[row.time_us, row.sequence]) for row in self.replaced
-            ]
+            tail = ((_as_sent(row), row) for row in store.unverified_since(*place))
+        self.new, self.refilled, after = replay(decoder, frames, tail)
+        self.replaced = [record for record, _ in self.refilled]
+        if after is not None:
+            stream.decoder = after.dump()
 
     def _held(self) -> list[Pending]:
         stream = self.stream

@@ -38,7 +38,7 @@ PHASES = (
     Phase(
         "postgres",
         "everything again on PostgreSQL, with Valkey as cache and channel layer",
-        ("-n", str(WORKERS), "-m", "not sqlite and not services"),
+        ("-n", str(WORKERS), "-m", "not sqlite and not services", "--ignore=edge"),  # the car has no database
         with_servers=True,
     ),
     Phase("services", "brokers, and the processes of docker-compose.yml", ("-m", "services")),

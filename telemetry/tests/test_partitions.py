@@ -16,11 +16,18 @@ NOW = datetime(2031, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.mark.sqlite
-def test_on_sqlite_nothing_happens_and_records_are_stored(db: None) -> None:
+def test_sqlite_makes_nothing_and_deletes_what_is_past_retention(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "_ROWS_AT_ONCE", 2)
     partitions.ensure_ahead(NOW)
+    old = [datetime(2031, 9, 30, 23, second, tzinfo=UTC) for second in range(5)]
+    kept = datetime(2031, 10, 1, tzinfo=UTC)
+    store.write([record(moment) for moment in (*old, kept, NOW)])
+    assert partitions.drop_before(NOW, 0) == []
+    assert TelemetryRecord.objects.count() == 7
     assert partitions.drop_before(NOW, 1) == []
-    store.write([record(NOW)])
-    assert TelemetryRecord.objects.get().time == NOW
+    assert sorted(row.time for row in TelemetryRecord.objects.all()) == [kept, NOW]
 
 
 def record(moment: datetime) -> Record:

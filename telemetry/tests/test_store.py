@@ -96,15 +96,19 @@ def test_stored_among_knows_each_part_of_the_key(car: Car) -> None:
     assert store.stored_among([]) == set()
 
 
-def test_unverified_from_answers_the_state_before_and_all_after(car: Car) -> None:
+def test_unverified_records_are_read_from_a_moment_page_by_page(
+    car: Car, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [
         record(car, n, stream_id=0, time_us=NOON + n * 1_000_000, decoder={"state": {}}) for n in range(5)
     ]
     other = make_car()
     store.write([*rows, record(car, 9), record(other, 3, stream_id=0)])
-    found = store.unverified_from(car.vehicle.pk, car.device.pk, NOON + 2_500_000)
-    assert [row.sequence for row in found] == [2, 3, 4]
-    assert found == rows[2:]
+    monkeypatch.setattr(store, "_PAGE", 2)
+    place = car.vehicle.pk, car.device.pk, NOON + 1_500_000
+    assert store.unverified_before(*place) == rows[1]
+    assert list(store.unverified_since(*place)) == rows[2:]
+    assert store.unverified_before(car.vehicle.pk, car.device.pk, NOON) is None
 
 
 def test_compression_adds_up_per_vehicle_and_day(car: Car) -> None:

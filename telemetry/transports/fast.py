@@ -109,12 +109,15 @@ class FastLane:
         if not text:
             return None, answer.unknown_token(sent=False)
         entry = tokens.peek(text)
+        address = scope["client"][0] if scope.get("client") else ""
+        if entry is None and (wait := self.strangers.empty_for(address)):
+            return None, answer.slow_down(wait)  # guessing must not cost a look-up each
         try:
             principal = entry[1] if entry else await self.lookups.ask(text)
         except DatabaseError:
             return None, answer.unavailable()
         if principal is None:
-            wait = self.strangers.wait(scope["client"][0] if scope.get("client") else "")
+            wait = self.strangers.wait(address)
             return None, answer.slow_down(wait) if wait else answer.unknown_token(sent=True)
         wait = self.devices.wait(principal.device_id or 0)
         return (None, answer.slow_down(wait)) if wait else (principal, (0, b"", {}))

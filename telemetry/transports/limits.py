@@ -44,6 +44,14 @@ class Buckets:
         bucket.tokens -= 1
         return 0.0
 
+    def empty_for(self, key: str | int) -> float:
+        """How long `wait` would answer, without taking anything."""
+        bucket = self._buckets.get(key)
+        if bucket is None or self.rate <= 0:
+            return 0.0
+        tokens = bucket.tokens + (time.monotonic() - bucket.at) * self.rate
+        return max(0.0, (1 - tokens) / self.rate)
+
 
 def per_device() -> Buckets:
     return Buckets(parse_rate(settings.INGEST_RATE), settings.INGEST_BURST)
