@@ -78,7 +78,7 @@ class Pacer:
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.result = Paced()
-        self.free: list[_Connection] = []
+        self.free: deque[_Connection] = deque()
         self.overdue: deque[tuple[float, bytes]] = deque()
 
     async def run(self, requests: Sequence[bytes], rate: float, start: float) -> Paced:
@@ -96,7 +96,7 @@ class Pacer:
             self.overdue.append((due, request))
             self._send_overdue()
         deadline = time.perf_counter() + GRACE_S
-        while len(self.free) < CONNECTIONS and time.perf_counter() < deadline:
+        while len(self.free) < len(everyone) and time.perf_counter() < deadline:
             await asyncio.sleep(0.01)
         for connection in everyone:
             connection.transport.abort()
@@ -107,7 +107,8 @@ class Pacer:
             due, request = self.overdue.popleft()
             self.result.sent += 1
             self.result.late_s.append(time.perf_counter() - due)
-            self.free.pop().send(due, request)
+            # In turn: one that rests for seconds would be closed by the server.
+            self.free.popleft().send(due, request)
 
     def answered(self, connection: _Connection, good: bool) -> None:
         now = time.perf_counter()

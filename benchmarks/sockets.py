@@ -26,7 +26,7 @@ from tests.environment import PYTHON, ROOT
 SAMPLE_EVERY = 10
 _TIMESTAMP = re.compile(rb'"timestamp":\s?([0-9.]+)')
 _LIVE = re.compile(rb'"type":\s?"telemetry')
-_PING, _PONG = 9, b"\x8a\x80\0\0\0\0"
+_PING, _PONG = 9, 0x8A
 
 
 def connect(
@@ -135,7 +135,8 @@ class Reader:
             if first & 15 in {0, 1, 2}:
                 counts.see(bytes(buffer[begin:end]), bool(first & 0x40), self.sample, now)
             elif first & 15 == _PING:
-                self.sock.send(_PONG)
+                # Masked with zeros; an answer without the ping's own content would not count.
+                self.sock.send(bytes((_PONG, 0x80 | end - begin, 0, 0, 0, 0)) + buffer[begin:end])
             start = end
         del buffer[:start]
 
