@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 ASSETS := node_modules/.package-lock.json
-LISTS := uv node data
+LISTS := uv node data bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -45,11 +45,11 @@ proto: $(STAMPS)/dev ## Generate edge/protocol/telemetry_pb2.py and .pyi from te
 demo-data: $(STAMPS)/data ## Regenerate the sample drives and the street map (needs the simulator, 260 MB)
 	@$(BIN)/python -m edge.drives.generate --out edge/drives/berlin --streets static/map/berlin-streets.json $(ARGS)
 
-bench: setup ## Measure ingest, live push and memory
+bench: setup .venv-bench/ready ## Measure ingest, live push and memory beside the peer (ARGS="--only single --pairs 1")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove what make installed and produced, but not the data in var/
-	rm -rf $(VENV) node_modules staticfiles test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench node_modules staticfiles test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `python3` first, then named versions: the first one that is new enough.
 $(BIN)/python:
@@ -90,6 +90,18 @@ $(STAMPS)/dev: requirements.txt requirements-dev.txt $(STAMPS)/runtime
 $(STAMPS)/data: requirements-data.txt $(STAMPS)/dev
 	@echo "    installing the traffic simulator ..."
 	$(call install,requirements.txt requirements-dev.txt requirements-data.txt)
+
+# The peer servers have an environment of their own: nothing of theirs may decide what the product runs with.
+.venv-bench/ready: requirements-bench.txt | $(STAMPS)/dev
+	@echo "    installing what the peer servers need ..."
+	@rm -rf .venv-bench
+	@$(BIN)/python -m venv .venv-bench
+	@if [ -x $(BIN)/uv ]; then \
+		$(BIN)/uv pip sync --quiet --python .venv-bench/bin/python --require-hashes $<; \
+	else \
+		.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<; \
+	fi
+	@touch $@
 
 $(ASSETS): package.json package-lock.json | $(STAMPS)/runtime
 	@echo "3/4 installing front-end packages ..."

@@ -175,7 +175,7 @@ class Postgres(Server):
     lose it.
     """
 
-    OPTIONS = (
+    OPTIONS: tuple[str, ...] = (
         "fsync=off",
         "full_page_writes=off",
         "max_connections=200",
