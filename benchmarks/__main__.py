@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import CASES, EMBEDDED, FAITHFUL, PEER, PRODUCT, Case, Run
-from benchmarks.report import machine, markdown, save
+from benchmarks.machine import Machine
+from benchmarks.report import facts, markdown, save
 from benchmarks.scenarios import Edges
-from benchmarks.stack import PEER_PYTHON, Embedded, Machine, Peer, Product, Subject
+from benchmarks.stack import PEER_PYTHON, Embedded, Peer, Product, Subject
 from tests.environment import ROOT
 
 RESULTS = ROOT / "test-results" / "benchmarks.json"
@@ -105,7 +106,7 @@ def main() -> None:
     peers = peers_folder(options.peers)
     if peers is None:
         print("no folder of peers (CONVOY_PEERS): their columns will say `not measured`")
-    facts = machine()
+    about = facts()
     with Machine() as servers:
         bench = Bench(servers, peers, options.pairs, options.seconds)
         try:
@@ -113,7 +114,7 @@ def main() -> None:
                 if not options.only or case.name in options.only:
                     bench.run(case)
         finally:
-            save(RESULTS, facts, bench.runs)
+            save(RESULTS, about, bench.runs)
             print(f"\n{markdown(bench.runs)}\n\nEvery measurement: {RESULTS.relative_to(ROOT)}")
 
 

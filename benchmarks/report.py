@@ -113,7 +113,7 @@ def _ratio(case: Case, figures: Figures, found: dict[tuple[str, str], Figures]) 
     return number(figures["records_s"] / peer["records_s"], 1) if peer else "–"
 
 
-def machine() -> dict[str, str]:
+def facts() -> dict[str, str]:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -127,7 +127,7 @@ def machine() -> dict[str, str]:
     }
 
 
-def save(path: Path, facts: dict[str, str], runs: Sequence[Run]) -> None:
+def save(path: Path, about: dict[str, str], runs: Sequence[Run]) -> None:
     path.parent.mkdir(exist_ok=True)
-    content = {"machine": facts, "runs": [asdict(run) for run in runs]}
+    content = {"machine": about, "runs": [asdict(run) for run in runs]}
     path.write_text(json.dumps(content, indent=1), "utf-8")

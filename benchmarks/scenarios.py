@@ -108,8 +108,7 @@ class Flood:
             "records_s": stored / (sent.seconds + tail),
             "accepted_s": sent.requests * self.batch / sent.seconds,
             "tail_s": tail,
-            "server_us": (used.server - cpu.server) / max(stored, 1) * 1e6,
-            "database_us": (used.database - cpu.database) / max(stored, 1) * 1e6,
+            **used.each_us(cpu, stored),
             "post_p50_ms": sent.p50_ms,
             "post_p99_ms": sent.p99_ms,
             "posts_failed": sent.failed,
@@ -145,8 +144,7 @@ class Steady:
                 **paced.report(seconds),
                 **live,
                 "rows": stored,
-                "server_us": (used.server - cpu.server) / max(stored, 1) * 1e6,
-                "database_us": (used.database - cpu.database) / max(stored, 1) * 1e6,
+                **used.each_us(cpu, stored),
                 "web_grew_mb": (subject.web_bytes() - before) / 1e6,
             }
 
@@ -180,10 +178,11 @@ class Memory:
         flow.send(subject, edges, seconds)
         base = subject.web_bytes()
         figures = {"base_mb": base / 1e6}
-        for count in MEMORY_STEPS:
-            with watching(subject, count, deflate=self.deflate):
+        with ExitStack() as stack:
+            opened = 0
+            for count in MEMORY_STEPS:
+                stack.enter_context(watching(subject, count - opened, deflate=self.deflate))
+                opened = count
                 flow.send(subject, edges, seconds)
-                grown = subject.web_bytes() - base
-            figures[f"kb_per_socket_{count}"] = grown / count / 1e3
-            time.sleep(1)
+                figures[f"kb_per_socket_{count}"] = (subject.web_bytes() - base) / count / 1e3
         return figures

@@ -2,13 +2,10 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
-import tempfile
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +17,9 @@ import psutil
 import psycopg
 
 from benchmarks.load import Vehicle
+from benchmarks.machine import Cpu, Machine, tree_seconds
 from tests.environment import PYTHON, ROOT, clean_environment
-from tests.servers import Postgres, Process, Valkey, free_port, healthy
+from tests.servers import Process, free_port, healthy
 
 VEHICLES = 1_000
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
@@ -29,67 +27,6 @@ _TABLES = (
     "telemetry_data, telemetry_frame, telemetry_held, telemetry_gap, telemetry_stream, compression_stats, "
     "vehicle_state"
 )
-
-
-class DurablePostgres(Postgres):
-    """As docker-compose.yml runs it: a commit is on the disk before it is answered."""
-
-    OPTIONS = (
-        "fsync=on",
-        "synchronous_commit=on",
-        "max_connections=200",
-        "shared_buffers=512MB",
-        "max_wal_size=4GB",
-        "listen_addresses=127.0.0.1",
-        "timezone=UTC",
-    )
-
-
-class Machine:
-    """The servers beneath everything, and a folder that goes with them."""
-
-    def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="convoy-bench-"))
-        self.postgres, self.valkey = DurablePostgres(), Valkey()
-        self.postgres.start()
-        self.valkey.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.valkey.remove()
-        self.postgres.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def database(self, name: str) -> str:
-        """The URL of a new, empty database."""
-        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return self.postgres.url.rpartition("/")[0] + f"/{name}"
-
-
-def tree_seconds(process: Process) -> float:
-    """CPU time of a process, its living children, and those it has waited for."""
-    assert process.child
-    parent = psutil.Process(process.child.pid)
-    total = 0.0
-    for each in [parent, *parent.children(recursive=True)]:
-        try:
-            times = each.cpu_times()
-        except psutil.NoSuchProcess:  # its parent has its time now
-            continue
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
-@dataclass(frozen=True, slots=True)
-class Cpu:
-    """Seconds used so far."""
-
-    server: float
-    database: float
 
 
 class Subject(ABC):
@@ -175,7 +112,7 @@ class OnPostgres(Subject):
         return psycopg.connect(self.url, autocommit=True)
 
     def cpu(self) -> Cpu:
-        server = sum(tree_seconds(process) for process in self.processes)
+        server = {process.name: tree_seconds(process) for process in self.processes}
         return Cpu(server, tree_seconds(self.machine.postgres.process))
 
 
@@ -232,7 +169,7 @@ class Product(OnPostgres):
 
     def cpu(self) -> Cpu:
         cpu = super().cpu()
-        return Cpu(cpu.server + tree_seconds(self.machine.valkey.process), cpu.database)
+        return Cpu({**cpu.server, "valkey": tree_seconds(self.machine.valkey.process)}, cpu.database)
 
 
 class Peer(OnPostgres):
@@ -323,7 +260,7 @@ class Embedded(Subject):
             connection.close()
 
     def cpu(self) -> Cpu:
-        return Cpu(tree_seconds(self.web), 0.0)
+        return Cpu({self.web.name: tree_seconds(self.web)}, 0.0)
 
 
 def provisioned(env: dict[str, str]) -> tuple[list[Vehicle], str]:
