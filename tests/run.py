@@ -41,7 +41,11 @@ PHASES = (
         ("-n", str(WORKERS), "-m", "not sqlite and not services", "--ignore=edge"),  # the car has no database
         with_servers=True,
     ),
-    Phase("services", "brokers, and the processes of docker-compose.yml", ("-m", "services")),
+    Phase(
+        "services",
+        "brokers, and the processes of docker-compose.yml",
+        ("-n", str(WORKERS), "-m", "services"),
+    ),
     Phase("browser", "the site in Chromium", ("tests/e2e",)),
 )
 
