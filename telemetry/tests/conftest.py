@@ -12,7 +12,7 @@ from tests.world import Car, make_car
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(drain, "_BREATH_S", 0)
+    monkeypatch.setattr(drain, "_FEW", 0)  # no pauses
     cache.clear()
     tokens.clear()
     known.forget()
