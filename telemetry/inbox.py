@@ -101,10 +101,10 @@ def take(devices: Sequence[int], limit: int) -> list[Pending]:
     return [pending(row) for row in rows]
 
 
-def pending(row: tuple[Any, ...], held: bool = False) -> Pending:
+def pending(row: tuple[Any, ...]) -> Pending:
     number, device, vehicle, stream, sequence, time, received, payload = row
     return Pending(
-        number, device, vehicle, stream, sequence, microseconds(time), microseconds(received), payload, held
+        number, device, vehicle, stream, sequence, microseconds(time), microseconds(received), payload
     )
 
 
