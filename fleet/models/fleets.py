@@ -21,6 +21,14 @@ class Fleet(models.Model):
     slug = models.SlugField(max_length=64, unique=True, help_text="Its name in URLs and in the API.")
     name = models.CharField(max_length=120)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
+    footage_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Scenario footage is deleted after so many days; empty: FOOTAGE_DAYS.",
+    )
+    second_factor_required = models.BooleanField(
+        default=False, help_text="Members see this fleet only once they have a second factor."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="fleets")
 

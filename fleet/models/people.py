@@ -1,6 +1,7 @@
 """People who log in: by e-mail, each with a time zone of their own."""
 
 import zoneinfo
+from functools import cache
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
@@ -8,8 +9,14 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 
+@cache
+def known_zones() -> frozenset[str]:
+    """Read from files once: it takes a while."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def check_time_zone(name: str) -> None:
-    if name not in zoneinfo.available_timezones():
+    if name not in known_zones():
         raise ValidationError(f"{name!r} is not a time zone such as Europe/Berlin.")
 
 
@@ -31,6 +38,10 @@ class User(AbstractUser):
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail", unique=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
+
+    is_device = models.BooleanField(
+        "device account", default=False, help_text="Logs in over the API as its device, never to the pages."
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

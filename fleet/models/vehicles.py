@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fleet.access import Principal
 
 MOVING_ABOVE_KMH = 3.0
+FURTHER_FOR_S = 3600.0
+"""A further value this much older than the newest record is history, no reading."""
 
 
 class Motion(models.TextChoices):
@@ -36,7 +38,7 @@ class VehicleQuerySet(models.QuerySet["Vehicle"]):
             return self.filter(pk=principal.vehicle_id)
         if principal.sees_everything:
             return self
-        return self.filter(fleet__memberships__user=principal.user_id)
+        return self.filter(fleet__in=list(principal.roles))
 
     def named(self, identifier: str) -> "VehicleQuerySet":
         """By slug, VIN or plate: whatever the client calls it."""
@@ -59,6 +61,10 @@ class VehicleQuerySet(models.QuerySet["Vehicle"]):
             )
         )
 
+    def in_service(self) -> "VehicleQuerySet":
+        """Without the retired ones, which keep their history and nothing else."""
+        return self.filter(retired_at=None)
+
     def search(self, words: str) -> "VehicleQuerySet":
         """Vehicles whose name, plate or VIN contains each of the words."""
         found = self
@@ -67,7 +73,14 @@ class VehicleQuerySet(models.QuerySet["Vehicle"]):
         return found
 
 
+class Kind(models.TextChoices):
+    VEHICLE = "vehicle"
+    SITE = "site", "site with a gateway"
+    """Does not drive; what its gateway measures is stored, watched and alerted on like a vehicle's."""
+
+
 class Vehicle(models.Model):
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.VEHICLE)
     fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, related_name="vehicles")
     slug = models.SlugField(max_length=64, help_text="Its name in URLs and in the API, unique in the fleet.")
     name = models.CharField(max_length=120)
@@ -82,6 +95,12 @@ class Vehicle(models.Model):
     plate = models.CharField(max_length=20, blank=True)
     model = models.CharField(max_length=120, blank=True)
     model_year = models.PositiveSmallIntegerField(null=True, blank=True)
+    labels = models.JSONField(
+        default=list, blank=True, help_text="Words that rollouts and filters choose by."
+    )
+    retired_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on its devices are refused; history stays."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = VehicleQuerySet.as_manager()
@@ -101,6 +120,15 @@ class Vehicle(models.Model):
         """Needs `fleet` selected."""
         return reverse("vehicle", args=[self.fleet.slug, self.slug])
 
+    def is_called(self, name: str) -> bool:
+        """Does this plate, VIN or slug mean this vehicle? Case, spaces and hyphens do not tell plates apart."""
+        wanted = _bare(name)
+        return bool(wanted) and wanted in {_bare(self.plate), _bare(self.vin or ""), _bare(self.slug)}
+
+
+def _bare(name: str) -> str:
+    return "".join(name.split()).replace("-", "").casefold()
+
 
 class VehicleState(models.Model):
     """The newest record of a vehicle, by event time. Written by the telemetry store only."""
@@ -108,20 +136,40 @@ class VehicleState(models.Model):
     vehicle = models.OneToOneField(Vehicle, on_delete=models.CASCADE, primary_key=True, related_name="state")
     time = models.DateTimeField(help_text="When it was measured.")
     received_at = models.DateTimeField(help_text="When the server last heard of the vehicle.")
+    place_time = models.DateTimeField(null=True, help_text="When the last known place was measured.")
     latitude_deg = models.FloatField(null=True)
     longitude_deg = models.FloatField(null=True)
     heading_deg = models.FloatField(null=True)
     speed_kmh = models.FloatField(null=True)
+    battery_time = models.DateTimeField(null=True)
     battery_percent = models.FloatField(null=True)
     values = models.JSONField(default=dict, help_text="Every signal last known, by name.")
     reconstructed = models.JSONField(default=list, help_text="Names of the signals that were not sent.")
     quality = models.CharField(max_length=12, default="verified")
+    further = models.JSONField(
+        null=True, help_text="The newest of every further number: name to [value, Unix seconds]."
+    )
+
+    silent_at = models.DateTimeField(
+        null=True, help_text="If nothing comes until then, somebody wants to know; empty: nobody does."
+    )
 
     class Meta:
         db_table = "vehicle_state"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["silent_at"], condition=Q(silent_at__isnull=False), name="vehicle_state_silent"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.vehicle_id} at {self.time}"
+
+    def all_values(self) -> dict[str, Any]:
+        """Signals, and further numbers that are not much older than they."""
+        oldest = self.time.timestamp() - FURTHER_FOR_S
+        newest = (self.further or {}).items()
+        return {**{name: value for name, (value, time) in newest if time >= oldest}, **self.values}
 
     def motion(self, now: datetime | None = None) -> Motion:
         return motion_of(self.values, self.received_at, now or timezone.now())
