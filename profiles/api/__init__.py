@@ -1,0 +1,1 @@
+"""Driver profiles over the API."""
