@@ -1,8 +1,13 @@
 """How readings are shown to people: label, unit, digits, order. The signals themselves are edge.protocol's."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from fleet.models import SensorType
+
+Catalogue = Mapping[str, SensorType]
+"""What a fleet's managers say of its sensor types, by type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Gauge:
 
     @property
     def text(self) -> str:
-        return text_of(self.name, self.value)
+        return text_of(self.name, self.value, self.shown)
 
     @property
     def bar(self) -> tuple[float, float] | None:
@@ -72,22 +77,45 @@ class Gauge:
         return round(min(zero, at), 1), round(abs(at - zero), 1)
 
 
-def gauges(values: Mapping[str, Any], reconstructed: list[str]) -> Iterator[Gauge]:
+def catalogue_of(fleet_id: int) -> Catalogue:
+    return {row.type: row for row in SensorType.objects.filter(fleet=fleet_id)}
+
+
+def gauges(
+    values: Mapping[str, Any], reconstructed: list[str], catalogue: Catalogue | None = None
+) -> Iterator[Gauge]:
     """What is known, in the order people look for it."""
     for name in sorted(values, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)):
         if isinstance(values[name], int | float):
-            yield Gauge(name, float(values[name]), shown_as(name), name in reconstructed)
+            yield Gauge(name, float(values[name]), shown_as(name, catalogue), name in reconstructed)
 
 
-def shown_as(name: str) -> Shown:
-    return READINGS.get(name) or Shown(name.replace("_", " ").capitalize(), digits=2)
+def shown_as(name: str, catalogue: Catalogue | None = None) -> Shown:
+    """As the fleet's catalogue says; what that leaves open, as usual."""
+    usual = READINGS.get(name) or Shown(_words(name), digits=2)
+    told = (catalogue or {}).get(name)
+    if told is None:
+        return usual
+    return replace(
+        usual,
+        label=told.label or usual.label,
+        unit=told.unit or usual.unit,
+        digits=usual.digits if told.decimals is None else told.decimals,
+        low=usual.low if told.low is None else told.low,
+        high=usual.high if told.high is None else told.high,
+    )
 
 
-def text_of(name: str, value: float) -> str:
+def _words(name: str) -> str:
+    words = name.replace("_", " ").replace(".", " ").strip() or name
+    return words[0].upper() + words[1:]
+
+
+def text_of(name: str, value: float, shown: Shown | None = None) -> str:
     """The number as it stands beside its unit; static/js/live.js writes the same."""
     if name in SWITCHES:
         return "on" if value else "off"
-    number = f"{value:,.{shown_as(name).digits}f}".replace("-", "−")
+    number = f"{value:,.{(shown or shown_as(name)).digits}f}".replace("-", "−")
     if name == "heading":
         return f"{number}° {_POINTS[round(value / 45) % 8]}"
     return number if number.strip("−0.") else number.lstrip("−")

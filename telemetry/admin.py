@@ -6,7 +6,16 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from fleet.admin import ReadOnlyAdmin
-from telemetry.models import CompressionStat, Frame, Gap, HeldFrame, Stream, TelemetryRecord
+from telemetry.models import (
+    CompressionStat,
+    Derived,
+    Frame,
+    Gap,
+    HeldFrame,
+    Stream,
+    TelemetryRecord,
+    Touched,
+)
 
 
 @admin.register(Frame)
@@ -72,3 +81,17 @@ class CompressionStatAdmin(ReadOnlyAdmin):
     @admin.display(description="left out")
     def left_out(self, stat: CompressionStat) -> str:
         return f"{stat.compression_ratio:.1%}"
+
+
+@admin.register(Touched)
+class TouchedAdmin(ReadOnlyAdmin):
+    """Empty when all that follows from stored records is up to date."""
+
+    list_display = ("vehicle", "first_us", "last_us", "version")
+    list_select_related = ("vehicle",)
+
+
+@admin.register(Derived)
+class DerivedAdmin(ReadOnlyAdmin):
+    list_display = ("vehicle", "last_us")
+    list_select_related = ("vehicle",)

@@ -67,8 +67,7 @@ class Rejection:
         return {"record": self.record, "field": self.field, "reason": self.reason}
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What one request brought, after parsing and checking."""
 
     arrivals: Sequence[Arrival]
@@ -80,8 +79,7 @@ class Delivery:
     """Per record without a stream: bit n set, signal n was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a delivery: everything counted here is committed."""
 
     accepted: int

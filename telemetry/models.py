@@ -195,3 +195,38 @@ def ratio(transmitted: int, skipped: int) -> float:
     """Skipped ÷ all, as the document's /status shows it."""
     total = transmitted + skipped
     return skipped / total if total else 0.0
+
+
+class Touched(models.Model):
+    """Whose history changed where since it was last derived from. The drain widens the span in the transaction that
+    stores the records; `telemetry.derive` deletes the row with its results, unless the version has moved on."""
+
+    vehicle = models.OneToOneField(
+        "fleet.Vehicle", on_delete=models.CASCADE, primary_key=True, db_constraint=False, related_name="+"
+    )
+    first_us = models.BigIntegerField(help_text="Event time, microseconds since 1970.")
+    last_us = models.BigIntegerField()
+    version = models.BigIntegerField(default=1)
+
+    class Meta:
+        db_table = "telemetry_touched"
+        verbose_name_plural = "touched"
+
+    def __str__(self) -> str:
+        return f"{self.vehicle_id} from {self.first_us} to {self.last_us}"
+
+
+class Derived(models.Model):
+    """The newest event time of a vehicle that was derived from: what is later only needs to go on from there."""
+
+    vehicle = models.OneToOneField(
+        "fleet.Vehicle", on_delete=models.CASCADE, primary_key=True, db_constraint=False, related_name="+"
+    )
+    last_us = models.BigIntegerField()
+
+    class Meta:
+        db_table = "telemetry_derived"
+        verbose_name_plural = "derived"
+
+    def __str__(self) -> str:
+        return f"{self.vehicle_id} up to {self.last_us}"

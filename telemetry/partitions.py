@@ -90,16 +90,25 @@ def drop_before(now: datetime, keep_months: int) -> list[str]:
     """Drop whole months older than `keep_months` before this one; answers their names (SQLite: none)."""
     if keep_months <= 0:
         return []
-    years, month = divmod(now.year * 12 + now.month - 1 - keep_months, 12)
-    oldest = (years, month + 1)
+    first = first_kept(now, keep_months)
+    assert first
     if not on_postgresql():
-        _delete_before(datetime(*oldest, 1, tzinfo=UTC))
+        _delete_before(first)
         return []
+    oldest = first.year, first.month
     dropped = [name for name in existing() if name < _name(oldest)]
     with connection.cursor() as cursor:
         for name in dropped:
             cursor.execute(f"DROP TABLE {name}")
     return dropped
+
+
+def first_kept(now: datetime, keep_months: int) -> datetime | None:
+    """The beginning of the oldest month that is not dropped; None: nothing is."""
+    if keep_months <= 0:
+        return None
+    years, month = divmod(now.year * 12 + now.month - 1 - keep_months, 12)
+    return datetime(years, month + 1, 1, tzinfo=UTC)
 
 
 def _delete_before(moment: datetime) -> None:

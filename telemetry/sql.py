@@ -1,7 +1,8 @@
 """What raw SQL needs on both databases: moments as parameters, moments read back, placeholders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -57,34 +58,58 @@ def marks(count: int) -> str:
     return ", ".join(["%s"] * count)
 
 
-def values(types: Sequence[str]) -> str:
-    """What follows the column list of an INSERT of many rows; see `write_rows`.
-
-    PostgreSQL takes one JSON document: psycopg writes arrays in Python, an element at a time.
-    """
+def among(column: str, ids: Collection[int]) -> tuple[str, list[Any]]:
+    """A condition and its parameters: is the column one of these? One parameter on PostgreSQL, however many ids."""
     if on_postgresql():
-        columns = ", ".join(f"c{i}::{kind}" for i, kind in enumerate(types))
-        spec = ", ".join(f"c{i} {_ARRAY_TYPES.get(kind, kind)}" for i, kind in enumerate(types))
-        return f"SELECT {columns} FROM json_to_recordset(%s::json) AS v({spec})"
-    return f"VALUES ({marks(len(types))})"
+        # The text of an array: psycopg would write a list in Python, an element at a time.
+        return f"{column} = ANY(%s::bigint[])", ["{" + ",".join(map(str, ids)) + "}"]
+    return f"{column} IN ({marks(len(ids))})", [*ids]
 
 
-_ARRAY_TYPES = {"jsonb": "text"}
+def write_rows(statement: str, types: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement for all rows, which stand where it says {values}; does nothing without rows.
 
-
-def write_rows(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement built with `values` for all rows; does nothing without rows."""
+    Values of type timestamptz are microseconds. PostgreSQL takes all rows as one JSON document.
+    """
     if not rows:
         return
     if not on_postgresql():
+        moments = [i for i, kind in enumerate(types) if kind == "timestamptz"]
         with connection.cursor() as cursor:
-            cursor.executemany(statement, rows)
+            cursor.executemany(
+                statement.replace("{values}", f"VALUES ({marks(len(types))})"),
+                [tuple(_moments_in(row, moments)) for row in rows],
+            )
         return
-    names = [f"c{i}" for i in range(len(rows[0]))]
+    names, unpacked = _unpacking(types)
     document = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        psycopg.Cursor(connection.connection).execute(statement, [document])
+        psycopg.Cursor(connection.connection).execute(statement.replace("{values}", unpacked), [document])
+
+
+def _moments_in(row: tuple[Any, ...], places: Sequence[int]) -> list[Any]:
+    changed = list(row)
+    for place in places:
+        changed[place] = None if row[place] is None else moment(row[place])
+    return changed
+
+
+_IN_JSON = {"jsonb": "text", "timestamptz": "bigint"}
+
+
+@lru_cache(64)
+def _unpacking(types: tuple[str, ...]) -> tuple[list[str], str]:
+    """The names of a row's values in the document, and the SELECT that gives them their types."""
+    names = [f"c{number}" for number in range(len(types))]
+    spec = ", ".join(f"{name} {_IN_JSON.get(kind, kind)}" for name, kind in zip(names, types, strict=True))
+    columns = ", ".join(
+        f"timestamptz 'epoch' + {name} * interval '1 microsecond'"
+        if kind == "timestamptz"
+        else f"{name}::{kind}"
+        for name, kind in zip(names, types, strict=True)
+    )
+    return names, f"SELECT {columns} FROM json_to_recordset(%s::json) AS v({spec})"
 
 
 def copy_in(target: str, rows: bytes) -> None:

@@ -9,15 +9,16 @@ from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.decorators import api_view
+from rest_framework.decorators import api_view, authentication_classes, permission_classes, throttle_classes
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.access import principal_of
+from fleet.audit import Actor
 from telemetry import compression, housekeeping, logger
 from telemetry.hub import sockets_of_process
 from telemetry.live import channel_layer
@@ -27,7 +28,48 @@ _WORKER_SILENT_S = 60.0
 _LAG_LIMIT_S = 60.0
 
 
-def status(request: HttpRequest) -> JsonResponse:
+_COUNTS = inline_serializer(
+    "CompressionTotals",
+    {
+        "total_readings": serializers.IntegerField(),
+        "transmitted_readings": serializers.IntegerField(),
+        "skipped_readings": serializers.IntegerField(),
+        "compression_ratio": serializers.FloatField(),
+    },
+)
+_STATUS = inline_serializer(
+    "SystemStatus",
+    {
+        "status": serializers.CharField(),
+        "compression_stats": _COUNTS,
+        "supabase_enabled": serializers.BooleanField(),
+        "connected_clients": serializers.IntegerField(),
+    },
+)
+_AWAY = inline_serializer(
+    "SystemUnavailable", {"status": serializers.CharField(), "error": serializers.CharField()}
+)
+_PARTS = ("database", "cache", "broker", "channel_layer")
+_HEALTH = inline_serializer(
+    "Health",
+    {
+        "status": serializers.ChoiceField(["healthy", "degraded", "unhealthy"]),
+        **{name: serializers.CharField(help_text="`ok` or `unavailable`.") for name in _PARTS},
+        "worker_last_seen_s": serializers.FloatField(allow_null=True),
+        "oldest_unprocessed_frame_s": serializers.FloatField(allow_null=True),
+    },
+)
+
+
+def _open(view: Any) -> Any:
+    """For everybody, and not counted: what watches the machine asks often, and with any token."""
+    unguarded = throttle_classes([])(permission_classes([])(authentication_classes([])(view)))
+    return api_view(["GET", "HEAD"])(unguarded)
+
+
+@extend_schema(summary="Totals of the predictor", auth=[], responses={200: _STATUS, 503: _AWAY})
+@_open
+def status(request: Request) -> Response:
     """Open to everybody, as the document has it: totals only, nothing about any one vehicle."""
     try:
         content = {
@@ -37,21 +79,23 @@ def status(request: HttpRequest) -> JsonResponse:
             "connected_clients": sockets_of_process(),
         }
     except DatabaseError:
-        return JsonResponse({"status": "unhealthy", "error": "database unavailable"}, status=503)
-    return JsonResponse(content)
+        return Response({"status": "unhealthy", "error": "database unavailable"}, status=503)
+    return Response(content)
 
 
 _last_health: tuple[float, dict[str, Any], int] = (0.0, {}, 200)
 
 
-def health(request: HttpRequest) -> JsonResponse:
+@extend_schema(summary="The state of every part", auth=[], responses={200: _HEALTH, 503: _HEALTH})
+@_open
+def health(request: Request) -> Response:
     """Every part by name. 503 only when records cannot be kept; a slow worker is `degraded`."""
     global _last_health  # noqa: PLW0603 - asked often, answered from a second's memory
     at, content, code = _last_health
     if time.monotonic() - at > _FRESH_S or not content:
         content, code = _examine()
         _last_health = (time.monotonic(), content, code)
-    return JsonResponse(content, status=code)
+    return Response(content, status=code)
 
 
 def _examine() -> tuple[dict[str, Any], int]:
@@ -105,20 +149,37 @@ _REPLY = inline_serializer(
 )
 
 
-@extend_schema(
-    summary="Start the replay logger", request=None, responses={200: _REPLY, 403: _REPLY, 409: _REPLY}
+_WHOSE = inline_serializer(
+    "LoggerRequest",
+    {
+        "vehicle": serializers.CharField(
+            required=False,
+            help_text="Slug, VIN or plate: a command to its device. Without: the replay logger.",
+        )
+    },
 )
+_ANSWERS = {200: _REPLY, 403: _REPLY, 404: _REPLY, 409: _REPLY}
+
+
+@extend_schema(summary="Start a telemetry logger", request=_WHOSE, responses=_ANSWERS)
 @api_view(["POST"])
 def start_logger(request: Request) -> Response:
-    return _told(logger.start(principal_of(request.user)))
+    return _told(logger.start(Actor.of(request), principal_of(request.user), _vehicle(request)))
 
 
-@extend_schema(
-    summary="Stop the replay logger", request=None, responses={200: _REPLY, 403: _REPLY, 409: _REPLY}
-)
+@extend_schema(summary="Stop a telemetry logger", request=_WHOSE, responses=_ANSWERS)
 @api_view(["POST"])
 def stop_logger(request: Request) -> Response:
-    return _told(logger.stop(principal_of(request.user)))
+    return _told(logger.stop(Actor.of(request), principal_of(request.user), _vehicle(request)))
+
+
+def _vehicle(request: Request) -> Any:
+    """The documents send no JSON; whatever type a client calls nothing is fine."""
+    try:
+        body = request.data
+    except UnsupportedMediaType:
+        return None
+    return body.get("vehicle") if isinstance(body, dict) else None
 
 
 def _told(reply: logger.Reply) -> Response:

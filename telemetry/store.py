@@ -18,7 +18,6 @@ from telemetry.sql import (
     moment,
     on_postgresql,
     read_all,
-    values,
     write_rows,
 )
 
@@ -155,12 +154,12 @@ def _record(row: tuple[Any, ...]) -> Record:
         quality,
         sent,
         {n: v for n, v in zip(_NUMBERS, signals, strict=True) if v is not None},
-        _json(row[-2]),
-        _json(row[-1]),
+        json_of(row[-2]),
+        json_of(row[-1]),
     )
 
 
-def _json(value: Any) -> Any:
+def json_of(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -170,8 +169,8 @@ def count_compression(counts: dict[tuple[int, str], list[int]]) -> None:
     sums = ", ".join(f"{name} = compression_stats.{name} + excluded.{name}" for name in names)
     write_rows(
         f"INSERT INTO compression_stats (vehicle_id, day, {', '.join(names)}) "
-        f"{values(('bigint', 'date', *['bigint'] * len(names)))} "
-        f"ON CONFLICT (vehicle_id, day) DO UPDATE SET {sums}",
+        f"{{values}} ON CONFLICT (vehicle_id, day) DO UPDATE SET {sums}",
+        ("bigint", "date", *["bigint"] * len(names)),
         [(vehicle, day, *totals) for (vehicle, day), totals in sorted(counts.items())],
     )
 

@@ -2,29 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
 
-import orjson
-from django.db import connection
-from django.db.models import Prefetch, prefetch_related_objects
-from django.utils import timezone
-
-from devices.models import Device
 from edge.protocol.reconstructor import Reconstructor
 from edge.protocol.signals import BY_NUMBER
 from edge.protocol.telemetry_pb2 import Telemetry
-from telemetry import store
+from telemetry import store, streamrows
 from telemetry.frames import Pending, Record, from_us, to_us
-from telemetry.models import Gap, HeldFrame, Quality, Stream
-from telemetry.sql import values, write_rows
+from telemetry.models import Gap, HeldFrame, Quality
+from telemetry.streamrows import StreamRow, restored
 from telemetry.streams import Segment, Work, advance, record_of, replay, sent_only
 
 
 class StreamWork:
-    def __init__(self, stream: Stream, frames: Sequence[Pending]) -> None:
+    def __init__(self, stream: StreamRow, frames: Sequence[Pending]) -> None:
         self.stream = stream
-        self.was_new, self.was_lost = stream.pk is None, stream.wants_keyframe
+        self.was_new, self.was_lost = not stream.pk, stream.wants_keyframe
         self.frames = frames
         self.work = Work()
         self.new: list[Record] = []
@@ -46,9 +38,8 @@ class StreamWork:
         self.stream.records += len(self.new)
         self.stream.repeated += self.work.repeated
         if self.new:
-            newest = from_us(max(record.time_us for record in self.new))
-            if self.stream.last_time is None or newest > self.stream.last_time:
-                self.stream.last_time = newest
+            newest = max(record.time_us for record in self.new)
+            self.stream.last_us = max(newest, self.stream.last_us or newest)
 
     def news(self) -> tuple[str, str] | None:
         """What people who watch the vehicle should read, and its level."""
@@ -68,7 +59,7 @@ class StreamWork:
 
     def _reconstruct_verified(self, overdue_us: int) -> None:
         stream, work = self.stream, self.work
-        head = Segment(stream.next_sequence, _restored(stream.decoder), lost=stream.wants_keyframe)
+        head = Segment(stream.next_sequence, stream.restored(), lost=stream.wants_keyframe)
         behind = [frame for frame in self.frames if frame.sequence < head.next]
         ahead = [frame for frame in self.frames if frame.sequence >= head.next]
         held = self._held() if stream.pk and (behind or head.lost) else []
@@ -78,8 +69,8 @@ class StreamWork:
         merged = _merged(ahead, resting)
         work.repeated += len(ahead) + len(resting) - len(merged)
         advance(head, merged, overdue_us, work)
-        stream.next_sequence, stream.decoder = head.next, head.decoder.dump()
-        stream.wants_keyframe = head.lost
+        stream.next_sequence, stream.wants_keyframe = head.next, head.lost
+        stream.keep(head.decoder)
         completed = {frame.sequence for frame in work.completed}
         for record in work.records:
             (self.replaced if record.sequence in completed else self.new).append(record)
@@ -91,12 +82,12 @@ class StreamWork:
         known = {frame.sequence for frame in held}
         fresh = [frame for frame in behind if frame.sequence not in known]
         self.work.repeated += len(behind) - len(fresh)
-        for gap in self.stream.gaps.all():
+        for gap in self.stream.gaps:
             members = [f for f in fresh if gap.first <= f.sequence <= gap.last]
             if not members:
                 continue
             fresh = [frame for frame in fresh if not gap.first <= frame.sequence <= gap.last]
-            segment = Segment(gap.first, _restored(gap.decoder), gap.last)
+            segment = Segment(gap.first, restored(gap.decoder), gap.last)
             resting = [f for f in held if gap.first <= f.sequence <= gap.last]
             advance(segment, _merged(members, resting), overdue_us, self.work)
             if segment.complete:
@@ -123,9 +114,9 @@ class StreamWork:
 
     def _reconstruct_unverified(self) -> None:
         stream, frames = self.stream, list(self.frames)
-        decoder = _restored(stream.decoder)
+        decoder = stream.restored()
         tail: Iterable[tuple[Pending, Record]] = ()
-        newest_us = to_us(stream.last_time) if stream.last_time else None
+        newest_us = stream.last_us
         if newest_us is not None and frames[0].time_us <= newest_us:
             stored = store.stored_among(map(_key, frames))
             frames = [frame for frame in frames if _key(frame) not in stored]
@@ -135,12 +126,12 @@ class StreamWork:
         if newest_us is not None and frames[0].time_us <= newest_us:
             place = stream.vehicle_id, stream.device_id, frames[0].time_us
             before = store.unverified_before(*place)
-            decoder = _restored((before.decoder if before else None) or {})
+            decoder = restored((before.decoder if before else None) or {})
             tail = ((_as_sent(row), row) for row in store.unverified_since(*place))
         self.new, self.refilled, after = replay(decoder, frames, tail)
         self.replaced = [record for record, _ in self.refilled]
         if after is not None:
-            stream.decoder = after.dump()
+            stream.keep(after)
 
     def _held(self) -> list[Pending]:
         stream = self.stream
@@ -149,16 +140,16 @@ class StreamWork:
                 row.pk, stream.device_id, stream.vehicle_id, stream.stream_id, row.sequence,
                 to_us(row.time), to_us(row.received_at), bytes(row.payload), True,
             )
-            for row in stream.held.all()
+            for row in stream.held
         ]  # fmt: skip
 
     def _save_gaps(self) -> None:
         work = self.work
-        if (work.opened or work.held) and self.stream.pk is None:
-            self.stream.save()
+        if (work.opened or work.held) and not self.stream.pk:
+            streamrows.save_one(self.stream)
         if work.opened:
             Gap.objects.bulk_create(
-                Gap(stream=self.stream, first=s.next, last=s.last, decoder=s.decoder.dump())
+                Gap(stream_id=self.stream.pk, first=s.next, last=s.last, decoder=s.decoder.dump())
                 for s in work.opened
                 if s.last is not None
             )
@@ -168,7 +159,7 @@ class StreamWork:
             HeldFrame.objects.bulk_create(
                 (
                     HeldFrame(
-                        stream=self.stream,
+                        stream_id=self.stream.pk,
                         sequence=frame.sequence,
                         time=from_us(frame.time_us),
                         received_at=from_us(frame.received_us),
@@ -187,79 +178,16 @@ class StreamWork:
 
 
 def load_streams(taken: Sequence[Pending]) -> list[StreamWork]:
-    """The streams of these records, locked; a new one starts empty and is saved with its first records."""
-    frames: dict[tuple[int, int], list[Pending]] = defaultdict(list)
+    """The streams of these records; a new one starts empty and is saved with its first records."""
+    frames: dict[streamrows.Key, list[Pending]] = defaultdict(list)
     for frame in taken:
         frames[frame.device_id, frame.stream_id].append(frame)
-    rows = _locked(frames)
-    missing = [
-        Stream(device_id=device, stream_id=stream, vehicle_id=members[0].vehicle_id)
-        for (device, stream), members in frames.items()
-        if (device, stream) not in rows
-    ]
-    if missing:
-        # A device may be deleted while its last records are on their way: those have no home any more.
-        devices = Device.objects.filter(pk__in={stream.device_id for stream in missing})
-        alive = set(devices.values_list("pk", "vehicle_id"))
-        rows |= {(s.device_id, s.stream_id): s for s in missing if (s.device_id, s.vehicle_id) in alive}
-    _fetch_unfinished(row for key, row in rows.items() if _is_unfinished(row, frames[key]))
+    rows = streamrows.load(frames)
     return [StreamWork(rows[key], members) for key, members in frames.items() if key in rows]
 
 
-def _is_unfinished(row: Stream, members: Sequence[Pending]) -> bool:
-    """Will gaps or held records be looked at? A head that lost its place, or a record from behind it."""
-    behind = members[0].sequence < row.next_sequence
-    return row.pk is not None and row.stream_id != 0 and (row.wants_keyframe or behind)
-
-
-def _fetch_unfinished(rows: Iterable[Stream]) -> None:
-    """Gaps and held records of all these streams in two queries."""
-    prefetch_related_objects(
-        list(rows),
-        Prefetch("gaps", Gap.objects.order_by("first")),
-        Prefetch("held", HeldFrame.objects.order_by("sequence")),
-    )
-
-
-def _locked(keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Stream]:
-    devices = {device for device, _ in keys}
-    ids = {stream for _, stream in keys}
-    rows = Stream.objects.select_for_update().filter(device_id__in=devices, stream_id__in=ids).order_by("id")
-    return {(row.device_id, row.stream_id): row for row in rows}
-
-
-_SAVED = (
-    "next_sequence", "decoder", "last_time", "wants_keyframe", "records", "repeated", "incomplete", "updated_at",
-)  # fmt: skip
-_KEY = ("device_id", "stream_id", "vehicle_id", "created_at")
-_TYPES = (
-    "bigint", "bigint", "bigint", "timestamptz", "bigint", "jsonb", "timestamptz", "boolean", "bigint", "bigint",
-    "bigint", "timestamptz",
-)  # fmt: skip
-
-
 def save_streams(streams: Iterable[StreamWork]) -> None:
-    """One statement for all rows, new ones included: the ORM would build a CASE per column and row."""
-    now = timezone.now()
-    write_rows(
-        f"INSERT INTO telemetry_stream ({', '.join((*_KEY, *_SAVED))}) {values(_TYPES)} "
-        "ON CONFLICT (device_id, stream_id) DO UPDATE SET "
-        + ", ".join(f"{name} = excluded.{name}" for name in _SAVED),
-        [_values(work.stream, now) for work in streams],
-    )
-
-
-def _values(row: Stream, now: datetime) -> tuple[Any, ...]:
-    adapt = connection.ops.adapt_datetimefield_value
-    return (
-        row.device_id, row.stream_id, row.vehicle_id, adapt(now), row.next_sequence,
-        orjson.dumps(row.decoder).decode(), row.last_time and adapt(row.last_time), row.wants_keyframe,
-        row.records, row.repeated, row.incomplete, adapt(now),
-    )  # fmt: skip
-
-
-def _restored(dumped: dict[str, Any]) -> Reconstructor:
-    return Reconstructor.restore(dumped) if dumped else Reconstructor()
+    streamrows.save([work.stream for work in streams])
 
 
 def _merged(frames: list[Pending], held: list[Pending]) -> list[Pending]:

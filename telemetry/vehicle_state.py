@@ -1,25 +1,36 @@
 """Keeps fleet.VehicleState: the newest record of each vehicle, by event time. Called by the drain only."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
 from edge.protocol.signals import BY_NUMBER, names_in
-from fleet.models import Vehicle
 from telemetry import store
-from telemetry.frames import Record, from_us, to_us
+from telemetry.frames import Record
+from telemetry.lastknown import (
+    KNOWN_COLUMNS,
+    KNOWN_TYPES,
+    Further,
+    Known,
+    keep_newest,
+    numbers_of,
+    order_of,
+    save_further,
+    sets,
+)
 from telemetry.models import Quality
-from telemetry.sql import moment, values, write_rows
+from telemetry.sql import among, epoch_us, microseconds, read_all, write_rows
 
 _COLUMNS = (
-    "vehicle_id", "time", "received_at", "latitude_deg", "longitude_deg", "heading_deg", "speed_kmh",
-    "battery_percent", "values", "reconstructed", "quality",
+    "vehicle_id", "time", "received_at", "speed_kmh", "values", "reconstructed", "quality", "silent_at",
+    *KNOWN_COLUMNS,
 )  # fmt: skip
-_TYPES = ("bigint", *["timestamptz"] * 2, *["float8"] * 5, "jsonb", "jsonb", "text")
-_SUMMARY = ("latitude", "longitude", "heading", "speed", "battery")
+_TYPES = ("bigint", *["timestamptz"] * 2, "float8", "jsonb", "jsonb", "text", "timestamptz", *KNOWN_TYPES)
+_NAMES = {number: signal.name for number, signal in BY_NUMBER.items()}
+_LABELS = {quality.value: quality.label for quality in Quality}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,83 +46,152 @@ class Update:
     values: dict[str, float]
     reconstructed: list[str]
     quality: str
-    is_newest: bool
-    """False: only late data came; the state shown did not change."""
+    further: dict[str, float] = field(default_factory=dict)
+    """Further numbers of the record shown."""
+    silent_us: int | None = None
+    """If nothing comes until then, somebody wants to know."""
 
 
-def advance(records: Sequence[Record]) -> list[Update]:
-    """Bring the states of these records' vehicles up to date; one update per vehicle."""
+class Advance(NamedTuple):
+    """What became of the records: news for who watches, and vehicles whose records somebody derives from."""
+
+    updates: list[Update]
+    watched: frozenset[int]
+
+
+class _Shown(NamedTuple):
+    """Who a vehicle is, and what its state shows now."""
+
+    fleet_id: int
+    slug: str
+    vin: str
+    time_us: int | None
+    received_us: int
+    watched: bool
+    """Its fleet has rules."""
+    silent_after_us: int | None
+    """The shortest silence that any of them asks about."""
+
+    def silent_us(self, received_us: int) -> int | None:
+        return None if self.silent_after_us is None else received_us + self.silent_after_us
+
+
+def advance(records: Sequence[Record]) -> Advance:
+    """Bring the states of these records' vehicles up to date; one update per vehicle that shows something new."""
     newest: dict[int, Record] = {}
     heard: dict[int, int] = {}
+    known: dict[int, Known] = defaultdict(Known)
+    further: dict[int, Further] = {}
     for record in records:
-        known = newest.get(record.vehicle_id)
-        if known is None or _order(record) >= _order(known):
+        numbers = numbers_of(record)
+        if numbers:
+            keep_newest(further.setdefault(record.vehicle_id, {}), numbers)
+        before = newest.get(record.vehicle_id)
+        if before is None or order_of(record) >= order_of(before):
             newest[record.vehicle_id] = record
         heard[record.vehicle_id] = max(heard.get(record.vehicle_id, 0), record.received_us)
-    if not newest:
+        known[record.vehicle_id].see(record)
+    updates: list[Update] = []
+    late: list[tuple[int, int, int | None]] = []
+    watched: set[int] = set()
+    for vehicle_id, shown in _shown(list(newest)):
+        if shown.watched:
+            watched.add(vehicle_id)
+        record, received_us = newest[vehicle_id], max(heard[vehicle_id], shown.received_us)
+        if shown.time_us is None or record.time_us > shown.time_us:
+            updates.append(_update(shown, record, received_us))
+        elif record.time_us < shown.time_us:
+            late.append((vehicle_id, received_us, shown.silent_us(received_us)))
+        else:  # of several records of the same moment the state shows one, whichever came first
+            same = store.records_at(vehicle_id, record.time_us)
+            for one in same:
+                known[vehicle_id].see(one)
+            updates.append(_update(shown, max(same, key=order_of), received_us))
+    _save(updates, known)
+    _save_late(late, known)
+    save_further(further)
+    return Advance(updates, frozenset(watched))
+
+
+def _shown(vehicles: Sequence[int]) -> list[tuple[int, _Shown]]:
+    if not vehicles:
         return []
-    rows = Vehicle.objects.filter(pk__in=newest).values_list(
-        "id", "fleet_id", "slug", "vin", "state__time", "state__received_at", "state__values",
-        "state__reconstructed", "state__quality",
-    )  # fmt: skip
-    updates = [_update(row, _winner(newest[row[0]], row[4]), heard[row[0]]) for row in rows]
-    _save(updates)
-    return updates
+    condition, ids = among("v.id", vehicles)
+    rows = read_all(
+        f"SELECT v.id, v.fleet_id, v.slug, v.vin, {epoch_us('s.time')}, {epoch_us('s.received_at')}, "
+        "r.fleet_id IS NOT NULL, r.silent_after_s "
+        "FROM vehicles v LEFT JOIN vehicle_state s ON s.vehicle_id = v.id "
+        # Whom rules concern is decided with the vehicle's row in hand; most fleets have few, many none.
+        "LEFT JOIN (SELECT fleet_id, min(silent_after_s) AS silent_after_s FROM alert_rules "
+        "WHERE enabled GROUP BY fleet_id) r ON r.fleet_id = v.fleet_id "
+        f"WHERE {condition}",
+        ids,
+    )
+    return [
+        (
+            vehicle_id,
+            _Shown(
+                fleet,
+                slug,
+                vin or "",
+                None if time is None else microseconds(time),
+                0 if time is None else microseconds(received),
+                bool(watched),
+                None if silent_after_s is None else silent_after_s * 1_000_000,
+            ),
+        )
+        for vehicle_id, fleet, slug, vin, time, received, watched, silent_after_s in rows
+    ]
 
 
-def _order(record: Record) -> tuple[int, int, int]:
-    return record.time_us, record.sequence, record.stream_id
-
-
-def _winner(record: Record, shown: datetime | None) -> Record:
-    """Of several records of the same moment the state shows one, whichever came first."""
-    if shown is None or to_us(shown) != record.time_us:
-        return record
-    return max(store.records_at(record.vehicle_id, record.time_us), key=_order)
-
-
-def _update(row: tuple[Any, ...], record: Record, heard_us: int) -> Update:
-    vehicle_id, fleet_id, slug, vin, time, received, values, reconstructed, quality = row
-    heard = max(from_us(heard_us), received) if received else from_us(heard_us)
-    identity = (vehicle_id, fleet_id, slug, vin or "")
-    if time is not None and from_us(record.time_us) < time:
-        return Update(*identity, to_us(time), to_us(heard), values, reconstructed, quality, False)
-    fresh = {BY_NUMBER[number].name: value for number, value in record.signals.items()}
+def _update(shown: _Shown, record: Record, received_us: int) -> Update:
+    signals = record.signals
+    fresh = {_NAMES[number]: value for number, value in signals.items()}
     return Update(
-        *identity,
+        record.vehicle_id,
+        shown.fleet_id,
+        shown.slug,
+        shown.vin,
         record.time_us,
-        to_us(heard),
+        received_us,
         fresh,
         [name for name in names_in(~record.sent) if name in fresh],
-        Quality(record.quality).label,
-        True,
+        _LABELS[record.quality],
+        {name: value for name, value in (record.extra or {}).items() if isinstance(value, int | float)},
+        shown.silent_us(received_us),
     )
 
 
-def _new_value(name: str) -> str:
-    """After a gap the map keeps the last place and charge it knew; `values` never guess."""
-    known = f'excluded."{name}"'
-    if name.rpartition("_")[0] not in {"latitude", "longitude", "heading", "battery"}:
-        return known
-    kept = f'COALESCE({known}, vehicle_state."{name}")'
-    return f"CASE WHEN excluded.quality = '{Quality.INCOMPLETE.label}' THEN {kept} ELSE {known} END"
-
-
-def _save(updates: Sequence[Update]) -> None:
+def _save(updates: Sequence[Update], known: dict[int, Known]) -> None:
     names = ", ".join(f'"{name}"' for name in _COLUMNS)
-    sets = ", ".join(f'"{name}" = {_new_value(name)}' for name in _COLUMNS[1:])
     write_rows(
-        f"INSERT INTO vehicle_state ({names}) {values(_TYPES)} ON CONFLICT (vehicle_id) DO UPDATE SET {sets}",
+        f"INSERT INTO vehicle_state ({names}) {{values}} "
+        f"ON CONFLICT (vehicle_id) DO UPDATE SET {sets(_COLUMNS[1:], 'excluded')}",
+        _TYPES,
         [
             (
                 update.vehicle_id,
-                moment(update.time_us),
-                moment(update.received_us),
-                *map(update.values.get, _SUMMARY),
+                update.time_us,
+                update.received_us,
+                update.values.get("speed"),
                 orjson.dumps(update.values).decode(),
                 orjson.dumps(update.reconstructed).decode(),
                 update.quality,
+                update.silent_us,
+                *known[update.vehicle_id].columns(),
             )
             for update in updates
         ],
+    )
+
+
+def _save_late(late: Sequence[tuple[int, int, int | None]], known: dict[int, Known]) -> None:
+    """Only old records came: what is shown stays, but the vehicle was heard of, and may have told where it was."""
+    names = ("vehicle_id", "received_at", "silent_at", *KNOWN_COLUMNS)
+    write_rows(
+        f"WITH heard ({', '.join(names)}) AS ({{values}}) "
+        f"UPDATE vehicle_state SET {sets(names[1:], 'heard')} FROM heard "
+        "WHERE vehicle_state.vehicle_id = heard.vehicle_id",
+        ("bigint", "timestamptz", "timestamptz", *KNOWN_TYPES),
+        [(vehicle_id, *heard, *known[vehicle_id].columns()) for vehicle_id, *heard in late],
     )

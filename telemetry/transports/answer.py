@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from devices import refusals
+from fleet.access import Principal
 from telemetry.frames import Delivery, Receipt
 from telemetry.ingest import RETRY_AFTER_S
 from telemetry.models import ratio
@@ -51,6 +53,10 @@ def unknown_token(sent: bool) -> Answer:
     return _error(401, reason, {"WWW-Authenticate": 'Bearer realm="convoy"'})
 
 
+def out_of_scope() -> Answer:
+    return _error(403, "This token may not send telemetry: its scopes lack 'telemetry'.")
+
+
 def slow_down(seconds: float) -> Answer:
     return _error(429, "too many requests from this device", {"Retry-After": str(math.ceil(seconds))})
 
@@ -68,6 +74,15 @@ def failed() -> Answer:
 
 def wrong_method() -> Answer:
     return _error(405, "use POST", {"Allow": "POST"})
+
+
+def note_refusal(reply: Answer, principal: Principal | None, token: str = "") -> None:
+    """What a device is told it did wrong, kept for the people who wait for it."""
+    status, body, _ = reply
+    if principal is None and status == 401:
+        refusals.note_token(token)
+    elif principal is not None and principal.device_id is not None and 400 <= status < 500:
+        refusals.note(principal.device_id, status, str(orjson.loads(body).get("error", "")))
 
 
 def _error(status: int, reason: str, headers: dict[str, str] | None = None, field: str = "") -> Answer:

@@ -1,7 +1,6 @@
 """A request body becomes a Delivery. Shared by every transport that carries Telemetry."""
 
 import hashlib
-import zlib
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from edge.protocol.content import signals_of
 from edge.protocol.telemetry_pb2 import RawTelemetryBatch, Telemetry
 from edge.protocol.text import message_from_json
 from fleet.access import Principal
+from fleet.api.packed import Refused, unpacked
 from telemetry.frames import Arrival, Delivery, Rejection
 
 PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf", "application/octet-stream"})
@@ -51,24 +51,10 @@ def read(body: bytes, content_type: str, principal: Principal, now: float) -> De
 
 def decoded(body: bytes, encoding: str, limit: int) -> bytes:
     """Undo the Content-Encoding, never beyond `limit` bytes."""
-    name = encoding.strip().lower()
-    if name in {"", "identity"}:
-        return body
-    if name not in {"gzip", "x-gzip"}:
-        raise RefusedError(415, f"Content-Encoding {name[:40]}: send gzip, or the body as it is")
-    plain = b""
-    while body or not plain:  # a gzip body may have several members
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            plain += unpacker.decompress(body, limit + 1 - len(plain))
-        except zlib.error as error:
-            raise RefusedError(400, f"the body is not valid gzip: {error}") from error
-        if len(plain) > limit:
-            raise RefusedError(413, f"more than {limit} bytes after unpacking")
-        if not unpacker.eof:
-            raise RefusedError(400, "the gzip body is cut off")
-        body = unpacker.unused_data
-    return plain
+    try:
+        return unpacked(body, encoding, limit)
+    except Refused as error:
+        raise RefusedError(error.status_code, error.reason) from error
 
 
 def _from_protobuf(body: bytes) -> tuple[list[Any], str, int]:

@@ -15,11 +15,11 @@ from typing import Any, Generic, TypeVar
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
-from devices.auth import token_in, tokens
+from devices.auth import looks_like_jwt, token_in, tokens
 from fleet.access import Principal
 from telemetry.frames import Delivery, Receipt
 from telemetry.ingest import UnavailableError, accept
-from telemetry.transports import answer, limits
+from telemetry.transports import answer, limits, origins
 from telemetry.transports.body import RefusedError, decoded, read
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PATHS = frozenset({"/api/telemetry", "/api/telemetry/"})
+_HEADERS = ((b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"))
 _GROUP_LIMIT = 256
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
@@ -84,21 +85,27 @@ class FastLane:
         if scope["type"] != "http" or scope["path"] not in PATHS or scope["method"] != "POST":
             await self.inner(scope, receive, send)
             return
-        await _respond(send, await self._answer(scope, receive))
-
-    async def _answer(self, scope: Scope, receive: Receive) -> answer.Answer:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if looks_like_jwt(token_in(headers)):
+            await self.inner(scope, receive, send)  # an account's access token is checked by Django
+            return
+        status, body, further = await self._answer(scope, receive, headers)
+        cors = origins.headers_for(headers.get("origin", ""))
+        await _respond(send, (status, body, {**further, **cors}))
+
+    async def _answer(self, scope: Scope, receive: Receive, headers: dict[str, str]) -> answer.Answer:
+        text, principal = token_in(headers), None
         try:
-            principal, refusal = await self._admit(scope, token_in(headers))
+            principal, refusal = await self._admit(scope, text)
             if principal is None:
-                return refusal
+                return _noted(refusal, None, text)
             body = await _body(receive, headers)
             delivery = read(body, headers.get("content-type", ""), principal, time.time())
             if not delivery.arrivals:
-                return answer.nothing_good(delivery)
+                return _noted(answer.nothing_good(delivery), principal)
             return answer.received(delivery, await self.inbox.ask(delivery))
         except RefusedError as error:
-            return answer.refused(error)
+            return _noted(answer.refused(error), principal)
         except UnavailableError:
             return answer.unavailable()
         except Exception:
@@ -119,6 +126,8 @@ class FastLane:
         if principal is None:
             wait = self.strangers.wait(address)
             return None, answer.slow_down(wait) if wait else answer.unknown_token(sent=True)
+        if not principal.may("telemetry"):
+            return None, _noted(answer.out_of_scope(), principal)
         wait = self.devices.wait(principal.device_id or 0)
         return (None, answer.slow_down(wait)) if wait else (principal, (0, b"", {}))
 
@@ -137,6 +146,12 @@ def _resolve(texts: list[str]) -> list[Principal | None]:
         return [found[text] for text in texts]
     finally:
         close_old_connections()
+
+
+def _noted(reply: answer.Answer, principal: Principal | None, text: str = "") -> answer.Answer:
+    """For who waits for a device's first record; not on the loop, for the cache may be another machine."""
+    asyncio.get_running_loop().run_in_executor(None, answer.note_refusal, reply, principal, text)
+    return reply
 
 
 async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
@@ -160,8 +175,7 @@ async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
 
 async def _respond(send: Send, reply: answer.Answer) -> None:
     status, body, further = reply
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]
     headers += [(name.lower().encode(), value.encode()) for name, value in further.items()]
-    headers.append((b"x-content-type-options", b"nosniff"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

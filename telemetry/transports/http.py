@@ -12,7 +12,7 @@ from rest_framework import exceptions, parsers, permissions, serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from devices.auth import DeviceTokenAuthentication
+from devices.auth import DeviceTokenAuthentication, JwtAuthentication
 from fleet.access import Principal
 from telemetry.ingest import UnavailableError, accept
 from telemetry.transports import answer
@@ -59,7 +59,7 @@ _REFUSED = OpenApiResponse(RefusalSerializer)
 class TelemetryView(APIView):
     """Device data, protobuf or JSON, one record or many."""
 
-    authentication_classes = (DeviceTokenAuthentication,)
+    authentication_classes = (DeviceTokenAuthentication, JwtAuthentication)
     permission_classes = (IsDevice,)
     parser_classes = (RawParser,)
 
@@ -89,13 +89,18 @@ class TelemetryView(APIView):
         ],
     )  # fmt: skip
     def post(self, request: Request) -> HttpResponse:
-        return _http(self._answer(request))
+        reply = self._answer(request)
+        assert isinstance(request.user, Principal)
+        answer.note_refusal(reply, request.user)
+        return _http(reply)
 
     def _answer(self, request: Request) -> answer.Answer:
         principal = request.user
         assert isinstance(principal, Principal) and principal.device_id is not None
+        if not principal.may("telemetry"):
+            return answer.out_of_scope()
         try:
-            body = _body(request)
+            body = body_of(request)
             delivery = read(body, request.content_type or "", principal, time.time())
             if not delivery.arrivals:
                 return answer.nothing_good(delivery)
@@ -131,7 +136,8 @@ def _refusal(exc: Exception) -> answer.Answer | None:
     return reply
 
 
-def _body(request: Request) -> bytes:
+def body_of(request: Request) -> bytes:
+    """As sent, unpacked; raises RefusedError when it is too large or damaged."""
     body: Any = request.data
     limit = settings.TELEMETRY_BODY_LIMIT
     if not isinstance(body, bytes):  # an empty body is never parsed
