@@ -15,19 +15,22 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from fleet.models import Vehicle
-from telemetry import inbox, live, partitions, store, vehicle_state
+from telemetry import activity, inbox, live, nudge, partitions, store, touched, vehicle_state
 from telemetry.frames import Pending
 from telemetry.sql import on_postgresql
 from telemetry.streamwork import StreamWork, load_streams, save_streams
 
 log = logging.getLogger(__name__)
-_LOCK_CLASS = 7_307
+LOCK_CLASS = 7_307
 LIMIT = 5_000
-_FEW, _BREATH_S = 1_000, 0.02
-_BREATH_SHARE, _BREATH_MOST_S = 2.0, 0.15
-"""After a small pass, let more records come: each pass costs a dozen statements whatever its size. The pause is
-twice what the pass took, so that small passes never take more than a third of a processor."""
+_BREATH_S, _BREATH_MOST_S = 0.015, 0.25
+_BREATH_SHARES, _MANY = (0.5, 2.0), 200
+"""After a pass, let more records come: what a pass costs grows with its vehicles and statements, hardly with its
+records. The pause is half of what a small pass took, so that a browser sees its record soon; twice what one of many
+records took, because then processors are scarce. A pass that found more than it may take is followed at once."""
 _PUT_OFF_US = 60_000_000
+_NAMED = 5
+"""Vehicles named in one line of the log."""
 
 
 class Outcome(NamedTuple):
@@ -47,13 +50,19 @@ def drain(shard: int) -> int:
             return total
         done, waiting = outcome
         total += done
+        full = limit
         # A stretch of waiting records may fill the whole window: look further.
         limit = limit * 4 if not done and waiting >= limit else LIMIT
         if not done and waiting < limit:
             return total
-        if done < _FEW:
-            took = time.perf_counter() - began
-            time.sleep(min(max(_BREATH_S, took * _BREATH_SHARE), max(_BREATH_S, _BREATH_MOST_S)))
+        if done + waiting < full:
+            time.sleep(_breath(time.perf_counter() - began, done))
+
+
+def _breath(took_s: float, done: int) -> float:
+    few, many = _BREATH_SHARES
+    share = min(many, few + (many - few) * done / _MANY)
+    return min(max(_BREATH_S, took_s * share), _BREATH_MOST_S)
 
 
 def _one_pass(shard: int, limit: int) -> Outcome | None:
@@ -108,7 +117,7 @@ def _lock(shard: int) -> bool:
     if not on_postgresql():
         return True  # SQLite: the transaction itself is the only writer
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCK_CLASS, shard])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK_CLASS, shard])
         return bool(cursor.fetchone()[0])
 
 
@@ -121,10 +130,16 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
     store.replace(replaced)
     resting = {frame.id for frame in waiting}
     inbox.delete([frame.id for frame in taken if frame.id not in resting])
-    inbox.postpone([(frame.id, frame.received_us + _wait_us()) for frame in waiting])
+    inbox.postpone(list(resting), _wait_us())
     save_streams(streams)
-    store.count_compression(_compression(taken, streams))
-    updates = vehicle_state.advance([*new, *replaced])
+    counts = _compression(taken, streams)
+    store.count_compression(counts)
+    activity.note(counts)
+    records = [*new, *replaced]
+    updates, watched = vehicle_state.advance(records)
+    if watched:
+        touched.note(record for record in records if record.vehicle_id in watched)
+        transaction.on_commit(lambda: nudge.derive(watched))
     news = {stream.stream.vehicle_id: told for stream in streams if (told := stream.news())}
     transaction.on_commit(lambda: _tell(updates, news))
     return len(waiting)
@@ -132,10 +147,13 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
 
 def _tell(updates: Sequence[vehicle_state.Update], news: dict[int, tuple[str, str]]) -> None:
     live.publish(updates)
-    vehicles = Vehicle.objects.filter(pk__in=news) if news else ()
-    for vehicle in vehicles:
-        text, level = news[vehicle.pk]
-        live.publish_log(vehicle.fleet_id, f"{vehicle.slug}: {text}", level)
+    lines: dict[tuple[int, tuple[str, str]], list[str]] = defaultdict(list)
+    for vehicle in Vehicle.objects.filter(pk__in=news).order_by("slug") if news else ():
+        lines[vehicle.fleet_id, news[vehicle.pk]].append(vehicle.slug)
+    # A line for all of them: a thousand cars that come back at once must not mean a thousand messages a browser.
+    for (fleet_id, (text, level)), slugs in lines.items():
+        more = f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else ""
+        live.publish_log(fleet_id, f"{', '.join(slugs[:_NAMED])}{more}: {text}", level)
 
 
 def _compression(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> dict[tuple[int, str], list[int]]:

@@ -1,16 +1,27 @@
 """The durable inbox: the SQL of taking records in and handing them to the drain. Set-based on both databases."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
 from telemetry.frames import Arrival, Pending
-from telemetry.sql import PG_EPOCH_US, copy_in, epoch_us, marks, microseconds, moment, on_postgresql, read_all
+from telemetry.sql import (
+    PG_EPOCH_US,
+    among,
+    copy_in,
+    epoch_us,
+    marks,
+    microseconds,
+    moment,
+    on_postgresql,
+    read_all,
+)
 
 _COLUMNS = "device_id, vehicle_id, stream_id, sequence, time, received_at, due_at, payload"
+_IDS_AT_ONCE = 10_000
 _ROW = struct.Struct(">hiqiqiqiqiqiqiqi")
 
 
@@ -92,11 +103,12 @@ def due_devices(shard: int, shards: int, now_us: int, limit: int) -> list[int]:
 
 def take(devices: Sequence[int], limit: int) -> list[Pending]:
     """What waits from these devices, due or not, in decoding order."""
+    condition, ids = among("device_id", devices)
     rows = read_all(
         f"SELECT id, device_id, vehicle_id, stream_id, sequence, {epoch_us('time')}, {epoch_us('received_at')}, "
-        f"payload FROM telemetry_frame WHERE device_id IN ({marks(len(devices))}) "
+        f"payload FROM telemetry_frame WHERE {condition} "
         "ORDER BY device_id, stream_id, CASE WHEN stream_id = 0 THEN time END, sequence LIMIT %s",
-        [*devices, limit],
+        [*ids, limit],
     )
     return [pending(row) for row in rows]
 
@@ -109,23 +121,37 @@ def pending(row: tuple[Any, ...]) -> Pending:
 
 
 def delete(ids: Sequence[int]) -> None:
-    if not ids:
-        return
-    with connection.cursor() as cursor:
-        if on_postgresql():
-            cursor.execute("DELETE FROM telemetry_frame WHERE id = ANY(%s)", [list(ids)])
-        else:
-            cursor.executemany("DELETE FROM telemetry_frame WHERE id = %s", [(i,) for i in ids])
-
-
-def postpone(ids_until: Sequence[tuple[int, int]]) -> None:
-    """Let records after a gap rest: (id, microseconds) pairs."""
-    if ids_until:
+    for some in _portions(ids):
+        condition, params = among("id", some)
         with connection.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE telemetry_frame SET due_at = %s WHERE id = %s AND due_at < %s",
-                [(moment(until), number, moment(until)) for number, until in ids_until],
-            )
+            cursor.execute(f"DELETE FROM telemetry_frame WHERE {condition}", params)
+
+
+def postpone(ids: Sequence[int], wait_us: int) -> None:
+    """Let records after a gap rest until `wait_us` after they were received."""
+    for some in _portions(ids):
+        condition, params = among("id", some)
+        with connection.cursor() as cursor:
+            if on_postgresql():
+                until = "received_at + %s * interval '1 microsecond'"
+                query = f"UPDATE telemetry_frame SET due_at = {until} WHERE {condition} AND due_at < {until}"
+                cursor.execute(query, [wait_us, *params, wait_us])
+            else:
+                rows = "SELECT id, received_at FROM telemetry_frame WHERE " + condition
+                cursor.execute(rows, params)
+                until_of = [
+                    (moment(microseconds(received) + wait_us), i) for i, received in cursor.fetchall()
+                ]
+                cursor.executemany(
+                    "UPDATE telemetry_frame SET due_at = %s WHERE id = %s AND due_at < %s",
+                    [(until, number, until) for until, number in until_of],
+                )
+
+
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """SQLite takes a limited number of parameters."""
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        yield ids[start : start + _IDS_AT_ONCE]
 
 
 def put_off(device_id: int, until_us: int) -> None:

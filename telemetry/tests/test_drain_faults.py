@@ -43,6 +43,14 @@ class TestDeletedUnderIt:
         assert Frame.objects.count() == 0
         assert qualities(stays) == "vvv"
 
+    def test_a_device_that_changes_its_vehicle_loses_no_record(self, transactional_db: None) -> None:
+        before, after = make_car(), make_car()
+        deliver(before, encode(before.vin, drive(3)))
+        before.device.vehicle = after.vehicle
+        before.device.save()
+        drain_all()
+        assert qualities(before) == "vvv"
+
     def test_repeats_of_a_stream_that_was_pruned(self, car: Car, settings: DjangoSettings) -> None:
         """A logger that was off for longer than streams are kept sends its spool again."""
         settings.TELEMETRY_GAP_WAIT_S = 0
