@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from edge.protocol.telemetry_pb2 import Telemetry
+from telemetry.derive import derive, take_up
 from telemetry.drain import drain
 from telemetry.frames import Receipt
 from telemetry.ingest import accept
@@ -29,3 +30,10 @@ def drain_all() -> int:
 def time_is_up() -> None:
     """The wait for missing records is over."""
     Frame.objects.update(due_at=timezone.now())
+
+
+def derive_all() -> None:
+    """Rules taken up, and everything that was touched derived from."""
+    take_up()
+    for shard in range(2):
+        derive(shard)
