@@ -1,0 +1,155 @@
+"""What pages and API say about a fleet's past: read from its sums by day, never from trips."""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Count, Q, Sum
+
+from fleet.buckets import ACTIVE, DRIVEN, SEEN
+from fleet.days import Period
+from fleet.metrics import Better, Metric
+from fleet.models import DriverDay, FleetDay, Kind, Vehicle, VehicleDay
+from fleet.scoring import is_ranked
+from fleet.sums import Sums
+
+Who = TypeVar("Who", bound=Hashable)
+_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A fleet in a period. `sums.active` are its active vehicles."""
+
+    sums: Sums
+    drivers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Generic[Who]):
+    """One row of a ranking; without a rank where there is no value, or too little driving for one."""
+
+    who: Who
+    sums: Sums
+    value: float | None
+    rank: int | None
+    rank_before: int | None
+    eligible: bool
+
+    @property
+    def climbed(self) -> int | None:
+        """Places gained since the period before; negative: lost."""
+        return None if self.rank is None or self.rank_before is None else self.rank_before - self.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    day: date
+    value: float | None
+
+
+def value_of(metric: Metric, sums: Sums) -> float | None:
+    value = metric.value(sums)
+    return None if value is None else round(value, _DIGITS)
+
+
+def vehicles_of(fleet_id: int) -> dict[int, Vehicle]:
+    """What drives, by primary key and in order of name; sites do not."""
+    return {vehicle.pk: vehicle for vehicle in Vehicle.objects.filter(fleet=fleet_id, kind=Kind.VEHICLE)}
+
+
+def summary(fleet_id: int, period: Period) -> Summary:
+    """Three queries."""
+    days = _within(FleetDay.objects.all(), fleet_id, period)
+    driven = _within(DriverDay.objects.all(), fleet_id, period)
+    active = _within(VehicleDay.objects.all(), fleet_id, period).filter(ACTIVE, vehicle__kind=Kind.VEHICLE)
+    row = days.aggregate(**_sums(SEEN))
+    row["active"] = active.aggregate(count=Count("vehicle", distinct=True))["count"]
+    return Summary(Sums.of(row), driven.aggregate(count=Count("driver_id", distinct=True))["count"])
+
+
+def by_vehicle(fleet_id: int, period: Period, among: Collection[int] = ()) -> dict[int, Sums]:
+    rows = _within(VehicleDay.objects.all(), fleet_id, period)
+    if among:
+        rows = rows.filter(vehicle__in=among)
+    found = rows.values("vehicle").annotate(active=Count("id", filter=ACTIVE), **_sums(SEEN)).order_by()
+    return {row["vehicle"]: Sums.of(row) for row in found}
+
+
+def by_driver(fleet_id: int, period: Period) -> dict[str, Sums]:
+    """By the name that cars call the driver."""
+    rows = _within(DriverDay.objects.all(), fleet_id, period).values("driver_id")
+    found = rows.annotate(active=Count("day", distinct=True), **_sums(DRIVEN)).order_by()
+    return {row["driver_id"]: Sums.of(row) for row in found}
+
+
+def by_day(fleet_id: int, period: Period) -> dict[date, Sums]:
+    rows = _within(FleetDay.objects.all(), fleet_id, period).values("day", "active_vehicles", *SEEN)
+    return {row["day"]: Sums.of(row | {"active": row["active_vehicles"]}) for row in rows}
+
+
+def by_vehicle_and_day(fleet_id: int, period: Period, among: Collection[int]) -> dict[int, dict[date, Sums]]:
+    rows = _within(VehicleDay.objects.all(), fleet_id, period).filter(vehicle__in=among)
+    found: dict[int, dict[date, Sums]] = {pk: {} for pk in among}
+    for row in rows.values("vehicle", "day", *SEEN):
+        found[row["vehicle"]][row["day"]] = Sums.of(row | {"active": 1})
+    return found
+
+
+def points(metric: Metric, period: Period, days: Mapping[date, Sums]) -> list[Point]:
+    """One for every day; a day without data has what the metric says of nothing: 0, or no value."""
+    return [Point(day, value_of(metric, days.get(day, Sums()))) for day in period]
+
+
+def ranked(
+    metric: Metric, now: Mapping[Who, Sums], before: Mapping[Who, Sums], names: Mapping[Who, str]
+) -> list[Place[Who]]:
+    """Everybody in `names`, best first; equal values share a rank. Who cannot be ranked stands at the end, by name."""
+    ranks, ranks_before = (_ranks(metric, sums, names) for sums in (now, before))
+    places = [
+        Place(
+            who,
+            sums := now.get(who, Sums()),
+            value_of(metric, sums),
+            ranks.get(who),
+            ranks_before.get(who),
+            _may_be_ranked(metric, sums),
+        )
+        for who in names
+    ]
+    return sorted(places, key=lambda p: (p.rank is None, p.rank or 0, names[p.who].casefold(), str(p.who)))
+
+
+def vehicle_ranking(
+    fleet_id: int, metric: Metric, period: Period, vehicles: Mapping[int, Vehicle]
+) -> list[Place[int]]:
+    """Two queries."""
+    names = {pk: vehicle.name for pk, vehicle in vehicles.items()}
+    now, before = by_vehicle(fleet_id, period), by_vehicle(fleet_id, period.before)
+    return ranked(metric, now, before, names)
+
+
+def _ranks(metric: Metric, sums: Mapping[Who, Sums], among: Iterable[Who]) -> dict[Who, int]:
+    values = {
+        who: value
+        for who in among
+        if (one := sums.get(who))
+        and _may_be_ranked(metric, one)
+        and (value := value_of(metric, one)) is not None
+    }
+    order = sorted(values.values(), reverse=metric.better is not Better.LOWER)
+    first = {value: place for place, value in reversed(list(enumerate(order, 1)))}
+    return {who: first[value] for who, value in values.items()}
+
+
+def _may_be_ranked(metric: Metric, sums: Sums) -> bool:
+    return not metric.is_rate or is_ranked(sums)
+
+
+def _within(rows: Any, fleet_id: int, period: Period) -> Any:
+    return rows.filter(Q(fleet=fleet_id, day__gte=period.first, day__lte=period.last))
+
+
+def _sums(names: Iterable[str]) -> dict[str, Sum]:
+    return {name: Sum(name) for name in names}
