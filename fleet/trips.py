@@ -1,0 +1,86 @@
+"""Keeping trip summaries: the newest version of each, in whatever order and however often versions come.
+
+A version is newer when it says the trip has ended and the other does not; then when it ends later, lasts longer, goes
+further. Two that agree in all of this and still differ are ordered by their content, so that every order of arrival
+ends with the same row.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import transaction
+
+from fleet import urgencies
+from fleet.legs import utc_days
+from fleet.models import TripSummary, Vehicle
+from fleet.rollups import Touch, driving, touch
+
+
+class OtherVehicleError(Exception):
+    """The trip's name is taken by another vehicle of the fleet."""
+
+
+@dataclass(frozen=True)
+class TripTold:
+    """What a device says about a trip; `values` are columns of TripSummary."""
+
+    trip_id: str
+    start_time: datetime
+    end_time: datetime | None
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> list[Any]:
+        duration = self.values.get("duration_s") or 0.0
+        start = self.start_time.timestamp()
+        end = self.end_time.timestamp() if self.end_time else start + duration
+        content = orjson.dumps([start, end, self.values], option=orjson.OPT_SORT_KEYS)
+        digest = hashlib.sha256(content).hexdigest()
+        return [self.end_time is not None, end, duration, self.values.get("distance_m") or 0.0, digest]
+
+
+@dataclass(frozen=True)
+class Kept:
+    trip: TripSummary
+    created: bool
+
+
+def keep(vehicle: Vehicle, told: Iterable[TripTold]) -> list[Kept]:
+    """All or none. Needs `fleet` selected. Raises OtherVehicleError with the trip's name."""
+    asked = list(told)
+    with transaction.atomic():
+        # In one order for everybody: two requests with the same trips never wait for each other crosswise.
+        touched: list[Touch] = []
+        kept = {id(one): _keep(vehicle, one, touched) for one in sorted(asked, key=lambda one: one.trip_id)}
+        touch(touched)
+    return [kept[id(one)] for one in asked]
+
+
+def _keep(vehicle: Vehicle, told: TripTold, touched: list[Touch]) -> Kept:
+    version = told.version
+    columns = {"start_time": told.start_time, "end_time": told.end_time, "version": version, **told.values}
+    # Created first: two requests with the same new trip meet at the unique constraint, and the later one goes on below.
+    trip, created = TripSummary.objects.get_or_create(
+        fleet_id=vehicle.fleet_id, trip_id=told.trip_id, defaults={"vehicle": vehicle, **columns}
+    )
+    if not created:
+        trip = TripSummary.objects.select_for_update().get(pk=trip.pk)
+    if trip.vehicle_id != vehicle.pk:
+        raise OtherVehicleError(told.trip_id)
+    trip.vehicle, trip.fleet = vehicle, vehicle.fleet
+    days = utc_days(trip) if created else set()
+    if version > trip.version:
+        days = utc_days(trip)
+        for name, value in columns.items():
+            setattr(trip, name, value)
+        trip.save()
+        days |= utc_days(trip)
+        urgencies.tell(trip)
+    elif created:
+        urgencies.tell(trip)
+    touched += driving(vehicle.fleet_id, vehicle.pk, days)
+    return Kept(trip, created)
