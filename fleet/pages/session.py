@@ -6,15 +6,46 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
+from fleet.pages.enrolment import enrol_first
+
 View = Callable[..., HttpResponse]
+
+
+class LoginForm(AuthenticationForm):
+    """E-mail in any case; the accounts of devices are for the API only."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "E-mail and password do not match. Passwords are case-sensitive.",
+    }
+
+    def clean_username(self) -> str:
+        return str(self.cleaned_data["username"]).strip().lower()
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if user.is_device:
+            raise ValidationError("This is a device's account: it logs in over the API only.", code="device")
 
 
 def page(view: View) -> Callable[..., HttpResponseBase]:
     """A page for people who are logged in; its parts are asked for by htmx at the same address."""
+
+    @wraps(view)
+    def after_enrolment(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return enrol_first(request, kwargs.get("fleet")) or view(request, *args, **kwargs)
+
+    return own_page(after_enrolment)
+
+
+def own_page(view: View) -> Callable[..., HttpResponseBase]:
+    """The same for pages about the reader, which need no second factor: there it is set up."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
