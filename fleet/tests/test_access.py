@@ -91,10 +91,9 @@ def test_nobody_is_asked_to_authenticate(cars: dict[str, Car], path: str, header
     assert reply.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/vehicles", "/api/v1/vehicles/van-1/status"])
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_reading_only(cars: dict[str, Car], path: str, method: str) -> None:
-    assert getattr(device(cars["own"]), method)(path).status_code == 405
+def test_reading_only(cars: dict[str, Car], method: str) -> None:
+    assert getattr(device(cars["own"]), method)("/api/v1/vehicles/van-1/status").status_code == 405
     assert Vehicle.objects.count() == 3
 
 
