@@ -11,7 +11,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.access import visible_vehicles
-from fleet.models import Motion, Vehicle, VehicleState
+from fleet.api import vehicle as one
+from fleet.api.alerts import AlertSerializer
+from fleet.api.paging import Pages
+from fleet.api.problems import ProblemSerializer
+from fleet.api.trips import TripSerializer
+from fleet.models import Alert, Motion, TripSummary, Vehicle, VehicleState
+
+NEWEST_ALERTS = 5
 
 
 class PositionSerializer(serializers.Serializer[Any]):
@@ -38,21 +45,41 @@ class VehicleStatusSerializer(serializers.Serializer[Any]):
     quality = serializers.CharField(allow_null=True)
 
 
+class VehicleNowSerializer(VehicleStatusSerializer):
+    open_alert_count = serializers.IntegerField(help_text="Not resolved.")
+    open_alerts = AlertSerializer(many=True, help_text=f"The newest {NEWEST_ALERTS} of them.")
+    current_trip = TripSerializer(allow_null=True, help_text="The newest summary, when it has no end yet.")
+
+
 class VehicleStatusView(APIView):
     """`{id}` is the vehicle's slug, VIN or plate. Unknown or not yours: 404."""
 
-    @extend_schema(summary="How a vehicle is now", responses=VehicleStatusSerializer)
+    @extend_schema(
+        summary="How a vehicle is now",
+        responses={200: VehicleNowSerializer, 401: ProblemSerializer, 404: ProblemSerializer},
+    )
     def get(self, request: Request, name: str) -> Response:
         found = visible_vehicles(request.user).named(name).select_related("fleet", "state")
         vehicle = get_object_or_404(found.order_by("id")[:1])
-        return Response(vehicle_status(vehicle))
+        return Response(vehicle_status(vehicle) | _what_goes_on(vehicle))
+
+
+class VehiclePages(Pages):
+    ordering = ("name", "id")
 
 
 class VehicleListView(APIView):
-    @extend_schema(summary="Vehicles you may see", responses=VehicleStatusSerializer(many=True))
+    pagination_class = VehiclePages
+    post = one.add
+
+    @extend_schema(
+        summary="Vehicles you may see, in service, by name", responses=VehicleStatusSerializer(many=True)
+    )
     def get(self, request: Request) -> Response:
-        vehicles = visible_vehicles(request.user).select_related("fleet", "state").order_by("name", "id")
-        return Response({"results": [vehicle_status(vehicle) for vehicle in vehicles[:1000]]})
+        pages = VehiclePages()
+        vehicles = visible_vehicles(request.user).in_service().select_related("fleet", "state")
+        rows: Any = pages.paginate_queryset(vehicles, request, self)
+        return pages.get_paginated_response([vehicle_status(vehicle) for vehicle in rows])
 
 
 def vehicle_status(vehicle: Vehicle) -> dict[str, Any]:
@@ -76,6 +103,23 @@ def vehicle_status(vehicle: Vehicle) -> dict[str, Any]:
         "values": state.values if state else {},
         "reconstructed": state.reconstructed if state else [],
         "quality": state and state.quality,
+    }
+
+
+def _what_goes_on(vehicle: Vehicle) -> dict[str, Any]:
+    """Three queries. Needs `fleet` selected."""
+    alerts = Alert.objects.filter(vehicle=vehicle, fleet=vehicle.fleet).waiting()
+    newest: Any = alerts.select_related("vehicle", "fleet", "assigned_to").order_by("-last_at", "-id")[
+        :NEWEST_ALERTS
+    ]
+    trips = TripSummary.objects.filter(vehicle=vehicle, fleet=vehicle.fleet).select_related(
+        "vehicle", "fleet"
+    )
+    trip = trips.order_by("-start_time", "-id").first()
+    return {
+        "open_alert_count": alerts.count(),
+        "open_alerts": AlertSerializer(newest, many=True).data,
+        "current_trip": TripSerializer(trip).data if trip and trip.end_time is None else None,
     }
 
 

@@ -1,0 +1,24 @@
+"""Stored content as JSON text."""
+
+from typing import Any
+
+import orjson
+
+
+def dumped(content: Any) -> bytes:
+    """What orjson does not know as text. PostgreSQL writes a large float as a whole number of hundreds of digits: it is
+    a float again."""
+    try:
+        return orjson.dumps(content, default=str)
+    except TypeError:
+        return orjson.dumps(_sized(content), default=str)
+
+
+def _sized(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _sized(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_sized(value) for value in content]
+    if isinstance(content, int) and not -(2**63) <= content < 2**64:
+        return float(content)
+    return content
