@@ -14,14 +14,19 @@ from django.conf import settings
 from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.tokens import AccessToken
 
-from devices.models import DeviceToken, digest_of
-from fleet.access import Principal
+from devices import refusals
+from devices.models import Device, DeviceToken, digest_of
+from fleet.access import Principal, principal_of
+from fleet.api.throttles import strangers
 
 _LIMIT = 50_000
 _LONGEST = 200
 _RENEWED_AT_ONCE = 1_000
 _USED_EVERY = timedelta(minutes=5)
+_GUESSING = "Too many wrong tokens from this address."
 _Entry = tuple[float, Principal | None]
 
 
@@ -84,11 +89,19 @@ def _lookup(digests: list[str]) -> dict[str, Principal]:
         "device__vehicle_id",
         "device__vehicle__fleet_id",
         "device__vehicle__vin",
+        "scopes",
         "last_used_at",
     )
     found, touched = {}, []
-    for digest, device, slug, vehicle, fleet, vin, used in rows:
-        found[digest] = Principal(slug, device_id=device, vehicle_id=vehicle, fleet_id=fleet, vin=vin or "")
+    for digest, device, slug, vehicle, fleet, vin, scopes, used in rows:
+        found[digest] = Principal(
+            slug,
+            device_id=device,
+            vehicle_id=vehicle,
+            fleet_id=fleet,
+            vin=vin or "",
+            scopes=frozenset(scopes),
+        )
         if used is None or now - used > _USED_EVERY:
             touched.append(digest)
     if touched:
@@ -107,15 +120,86 @@ def token_in(headers: dict[str, str]) -> str:
     return headers.get("x-api-key", "").strip()
 
 
+class JwtAuthentication(JWTAuthentication):
+    """An access token from /auth/login. A device account acts as its device."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        if not looks_like_jwt(token_in({name.lower(): value for name, value in request.headers.items()})):
+            return None
+        try:
+            return super().authenticate(request)
+        except exceptions.AuthenticationFailed:
+            _count_wrong(request)
+            raise
+
+    def get_user(self, validated_token: Any) -> Any:
+        user: Any = super().get_user(validated_token)
+        if not user.is_device:
+            return user
+        device = Device.objects.working().filter(account=user).select_related("vehicle").first()
+        if device is None:
+            raise exceptions.AuthenticationFailed("This account's device is inactive or gone.")
+        return principal_of_device(device)
+
+
+def _count_wrong(request: Request) -> None:
+    if (spent := strangers(request._request)).over:
+        raise exceptions.Throttled(spent.reset_s, _GUESSING)
+
+
+def resolve(text: str) -> Principal | None:
+    """Who a device token or an access token stands for, where no request is at hand."""
+    if not looks_like_jwt(text):
+        return tokens.resolve(text)
+    gate = JwtAuthentication()
+    try:
+        return principal_of(gate.get_user(gate.get_validated_token(text.encode())))
+    except exceptions.AuthenticationFailed:
+        return None
+
+
+def resolve_again(text: str) -> Principal | None:
+    """What a text that `resolve` took stands for now. A log-in's age does not matter here; a changed password does."""
+    if not looks_like_jwt(text):
+        return tokens.resolve(text)
+    try:
+        return principal_of(JwtAuthentication().get_user(AccessToken(text, verify=False)))  # type: ignore[arg-type]
+    except exceptions.AuthenticationFailed:
+        return None
+
+
+def looks_like_jwt(text: str) -> bool:
+    return text.count(".") == 2
+
+
+def principal_of_device(device: Device) -> Principal:
+    """Needs `vehicle` selected."""
+    vehicle = device.vehicle
+    return Principal(
+        device.slug,
+        device_id=device.pk,
+        vehicle_id=vehicle.pk,
+        fleet_id=vehicle.fleet_id,
+        vin=vehicle.vin or "",
+    )
+
+
 class DeviceTokenAuthentication(authentication.BaseAuthentication):
     """DRF's door: `request.user` becomes the device's Principal."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         text = token_in({name.lower(): value for name, value in request.headers.items()})
-        if not text:
+        if not text or looks_like_jwt(text):
             return None
-        principal = tokens.resolve(text)
+        known = tokens.peek(text)
+        if (
+            known is None and strangers(request._request, cost=0).over
+        ):  # guessing must not cost a look-up each
+            raise exceptions.Throttled(strangers(request._request, cost=0).reset_s, _GUESSING)
+        principal = known[1] if known else tokens.resolve(text)
         if principal is None:
+            refusals.note_token(text)
+            _count_wrong(request)
             raise exceptions.AuthenticationFailed("The token is unknown, expired or revoked.")
         return principal, None
 

@@ -69,7 +69,11 @@ def _fleet(name: str) -> Fleet:
 
 
 def _device_slug(vehicle: Vehicle) -> str:
-    """Fleet and vehicle, numbered where that is taken: by a device before, or by a-b + c beside a + b-c."""
-    wanted = f"{vehicle.fleet.slug}-{vehicle.slug}"[:74]
+    return free_slug(f"{vehicle.fleet.slug}-{vehicle.slug}")
+
+
+def free_slug(wanted: str) -> str:
+    """`wanted`, numbered where that is taken: by a device before, or by a-b + c beside a + b-c."""
+    wanted = wanted[:74]
     candidates = chain([wanted], (f"{wanted}-{number}" for number in count(2)))
     return next(slug for slug in candidates if not Device.objects.filter(slug=slug).exists())

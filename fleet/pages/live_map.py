@@ -61,7 +61,7 @@ class Wish:
 def live_map(request: HttpRequest) -> HttpResponse:
     """The page, or only its list when htmx asks."""
     wish, now = Wish.of(request), timezone.now()
-    matching = visible_vehicles(request.user).search(wish.words).with_motion(now)
+    matching = visible_vehicles(request.user).in_service().search(wish.words).with_motion(now)
     counts = _counts(matching)
     vehicles = _page(matching, wish, counts)
     content: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _page(matching: Any, wish: Wish, counts: dict[str, int]) -> "Page[Vehicle]":
 def positions(request: HttpRequest) -> HttpResponse:
     """All markers as rows of numbers; with `since` (Unix seconds) only vehicles heard of after it."""
     now = timezone.now()
-    vehicles = visible_vehicles(request.user).filter(state__isnull=False)
+    vehicles = visible_vehicles(request.user).in_service().filter(state__isnull=False)
     since = _moment(request.GET.get("since"))
     if since is not None:
         vehicles = vehicles.filter(state__received_at__gt=since)

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from fleet.access import vehicle_or_404
-from fleet.models import Motion, Vehicle, VehicleState
+from fleet.access import principal_of, vehicle_or_404
+from fleet.models import Motion, Role, Vehicle, VehicleState
 from fleet.pages.session import page, part
-from fleet.readings import READINGS, gauges, shown_as
+from fleet.readings import READINGS, Catalogue, catalogue_of, gauges, shown_as
 
 CHARTED = ("speed", "battery", "power")
 NOT_CHARTED = {*CHARTED, "latitude", "longitude", "heading"}
@@ -20,15 +20,19 @@ NOT_CHARTED = {*CHARTED, "latitude", "longitude", "heading"}
 @page
 def vehicle(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
     found = vehicle_or_404(request.user, fleet, vehicle)
-    content = _now(found)
-    known = found.state.values if content["state"] else {}
+    catalogue = catalogue_of(found.fleet_id)
+    content = _now(found, catalogue)
+    known = {gauge.name for gauge in content["gauges"]} if content["state"] else set()
+    names = [*(name for name in READINGS if name in known), *sorted(known - READINGS.keys())]
     content |= {
-        "charts": [(name, READINGS[name]) for name in CHARTED],
-        "further": [(name, shown_as(name)) for name in READINGS if name in known and name not in NOT_CHARTED],
+        "charts": [(name, shown_as(name, catalogue)) for name in CHARTED],
+        "further": [(name, shown_as(name, catalogue)) for name in names if name not in NOT_CHARTED],
         "today": timezone.now().astimezone(ZoneInfo(found.fleet.time_zone)).date(),
         "tile_url": settings.TILE_URL,
         "tile_attribution": settings.TILE_ATTRIBUTION,
         "offline_after": settings.OFFLINE_AFTER_S,
+        "may_see_commands": principal_of(request.user).can(Role.VIEWER, found.fleet_id),
+        "may_edit": principal_of(request.user).can(Role.MANAGER, found.fleet_id),
     }
     return render(request, "fleet/vehicle.html", content)
 
@@ -36,13 +40,14 @@ def vehicle(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
 @part
 def now(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
     """Header and gauges again, for the slow refresh."""
-    return render(request, "fleet/_vehicle_now.html", _now(vehicle_or_404(request.user, fleet, vehicle)))
+    found = vehicle_or_404(request.user, fleet, vehicle)
+    return render(request, "fleet/_vehicle_now.html", _now(found, catalogue_of(found.fleet_id)))
 
 
-def _now(vehicle: Vehicle) -> dict[str, Any]:
+def _now(vehicle: Vehicle, catalogue: Catalogue) -> dict[str, Any]:
     state: VehicleState | None = getattr(vehicle, "state", None)
     moment = timezone.now()
-    shown = list(gauges(state.values, state.reconstructed)) if state else []
+    shown = list(gauges(state.all_values(), state.reconstructed, catalogue)) if state else []
     return {
         "vehicle": vehicle,
         "state": state,

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from fleet.models import Fleet, Membership, Role, User, Vehicle, VehicleState
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+Queries = Any
 
 
 @dataclass

@@ -122,8 +122,8 @@ def test_the_page_costs_the_same_for_any_fleet(
     for number in range(vehicles_there):
         report(Vehicle.objects.create(fleet=fleet, slug=f"v-{number}", name=f"V {number}"), speed=1.0)
     client.force_login(people.owner)
-    # session, user, memberships, counts, the rows; memberships and fleets for the head of the page
-    with django_assert_num_queries(7 if vehicles_there else 6):
+    # session, user, memberships, counts, the rows; fleets for the head of the page
+    with django_assert_num_queries(6 if vehicles_there else 5):
         client.get("/")
     with django_assert_num_queries(4):
         client.get("/live/positions")

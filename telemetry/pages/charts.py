@@ -1,14 +1,17 @@
 """The last hour of a vehicle's signals, each value known as sent or reconstructed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from edge.protocol.checks import MAX_TEXT
 from edge.protocol.signals import BY_NAME
 from fleet.access import vehicle_or_404
+from fleet.models import VehicleState
 from fleet.pages.session import part
+from telemetry.furthersql import column_of
 from telemetry.models import Quality
 from telemetry.pages.period import end_of_period, json, rows_between
 from telemetry.pages.thinning import Sample, line, silence_after, thin
@@ -21,22 +24,24 @@ _HEAD = 3
 
 @part
 def charts(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
-    """`signals`: names with commas between. Columns per signal, and when records were incomplete."""
+    """`signals`: names, also of further values, with commas between. Columns of each; when records were incomplete."""
     found = vehicle_or_404(request.user, fleet, vehicle)
     asked = request.GET.get("signals", "speed,battery,power").split(",")
-    signals = [BY_NAME[name] for name in dict.fromkeys(asked) if name in BY_NAME][:SIGNAL_LIMIT]
+    names = [name for name in dict.fromkeys(asked) if 0 < len(name) <= MAX_TEXT and "\0" not in name][
+        :SIGNAL_LIMIT
+    ]
     end = end_of_period(request)
-    columns = ("sent", "quality", *(signal.column for signal in signals))
+    columns = ("sent", "quality", *map(column_of, names))
     rows = rows_between(found, end - PERIOD, end, columns)
     times = [row[0].timestamp() for row in rows]
     silence = silence_after(times)
     lines = {}
-    for place, signal in enumerate(signals, _HEAD):
-        samples = [
-            Sample(time, row[place], bool(row[1] >> signal.number & 1))
-            for time, row in zip(times, rows, strict=True)
-        ]
-        lines[signal.name] = line(thin(samples), silence)
+    state: VehicleState | None = getattr(found, "state", None)
+    known = (state.further if state else None) or {}
+    for place, name in enumerate(names, _HEAD):
+        samples = list(_samples(name, times, [(row[1], row[place]) for row in rows]))
+        if samples or name in BY_NAME or name in known:
+            lines[name] = line(thin(samples), silence)
     content = {
         "begin": (end - PERIOD).timestamp(),
         "end": end.timestamp(),
@@ -45,6 +50,16 @@ def charts(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
         "incomplete": _incomplete(times, rows, silence),
     }
     return json(content)
+
+
+def _samples(name: str, times: Sequence[float], cells: Sequence[tuple[int, Any]]) -> Iterator[Sample]:
+    """A further value was sent wherever it stands; a record without it says nothing about it."""
+    signal = BY_NAME.get(name)
+    for time, (sent, value) in zip(times, cells, strict=True):
+        if signal is not None:
+            yield Sample(time, value, bool(sent >> signal.number & 1))
+        elif value is not None:
+            yield Sample(time, value, True)
 
 
 def _incomplete(times: Sequence[float], rows: Sequence[tuple[Any, ...]], silence: float) -> list[list[float]]:

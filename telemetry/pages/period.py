@@ -18,7 +18,7 @@ _AHEAD = timedelta(seconds=60)
 
 
 def rows_between(
-    vehicle: Vehicle, begin: datetime, end: datetime, columns: tuple[str, ...]
+    vehicle: Vehicle, begin: datetime, end: datetime, columns: tuple[Any, ...]
 ) -> list[tuple[Any, ...]]:
     """`time` and `columns`, oldest first. Of a period with more than ROWS records every n-th is read, evenly:
     sequences count up within a stream, and in stream 0 they are a hash."""

@@ -1,0 +1,1 @@
+"""What devices and their managers ask over HTTP, below /api/v1/."""

@@ -1,0 +1,1 @@
+"""Pages and fragments about devices and what they are told."""

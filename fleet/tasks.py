@@ -1,0 +1,104 @@
+"""Celery's view of this app: thin, idempotent wrappers."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from fleet import (
+    account,
+    deliveries,
+    escalation,
+    footage,
+    invitations,
+    mails,
+    notifications,
+    rollups,
+    scenarios,
+    sessions,
+    silence,
+)
+from fleet.api import idempotency
+from fleet.wake import OneAtATime, wake
+
+_mails, _webhooks = OneAtATime(mails.send_due), OneAtATime(deliveries.send_due)
+
+
+@shared_task(name="fleet.prune_idempotency_keys")
+def prune_idempotency_keys() -> None:
+    idempotency.prune(timezone.now())
+
+
+@shared_task(name="fleet.expire_footage")
+def expire_footage() -> None:
+    """Footage that is too old, uploads nobody resumed, files nobody knows."""
+    scenarios.expire(timezone.now())
+    footage.sweep_orphans(timezone.now())
+
+
+@shared_task(name="fleet.check_silence")
+def check_silence() -> None:
+    silence.check(timezone.now())
+
+
+@shared_task(name="fleet.send_mails")
+def send_mails() -> None:
+    _mails.run()
+
+
+@shared_task(name="fleet.send_webhooks")
+def send_webhooks() -> None:
+    _webhooks.run()
+
+
+@shared_task(name="fleet.sweep_notifications")
+def sweep_notifications() -> None:
+    """Alerts nobody acknowledged in time; whatever a lost task or a dead worker left unsent."""
+    now = timezone.now()
+    escalation.escalate(now)
+    if mails.anything_due(now) or deliveries.anything_due(now):
+        wake()
+
+
+@shared_task(name="fleet.prune_notifications")
+def prune_notifications() -> None:
+    if settings.NOTIFICATION_DAYS:
+        notifications.prune(timezone.now() - timedelta(days=settings.NOTIFICATION_DAYS))
+
+
+@shared_task(name="fleet.keep_rollups")
+def keep_rollups() -> None:
+    """Sum up the days that were touched."""
+    rollups.keep_up(timezone.now())
+
+
+@shared_task(name="fleet.send_invitation")
+def send_invitation(pk: int) -> None:
+    invitations.send_one(pk)
+
+
+@shared_task(name="fleet.send_invitations")
+def send_invitations() -> None:
+    """Those whose task was lost or whose mail server was down."""
+    invitations.send_due()
+
+
+@shared_task(name="fleet.send_reset")
+def send_reset(email: str) -> None:
+    account.send_reset(email)
+
+
+@shared_task(name="fleet.send_new_address")
+def send_new_address(user_id: int, email: str) -> None:
+    account.send_new_address(user_id, email)
+
+
+@shared_task(name="fleet.send_notice")
+def send_notice(user_id: int, what: str, email: str) -> None:
+    account.send_notice(user_id, what, email)
+
+
+@shared_task(name="fleet.forget_sessions")
+def forget_sessions() -> None:
+    sessions.prune()
