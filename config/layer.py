@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer
+
+_PATIENCE_S = 2.0
 
 
 class LoopBoundInMemoryLayer(InMemoryChannelLayer):
@@ -25,10 +28,20 @@ class LoopBoundInMemoryLayer(InMemoryChannelLayer):
         if self._home is None or self._home is here or self._home.is_closed():
             return await call(*args)
 
-        async def run() -> Any:
-            return await call(*args)
+        done: Future[Any] = Future()
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._home))
+        def settle(task: asyncio.Task[Any]) -> None:
+            if not done.cancelled():
+                error = asyncio.CancelledError() if task.cancelled() else task.exception()
+                done.set_exception(error) if error else done.set_result(task.result())
+
+        def start() -> None:
+            # Made here and not by the sender: a loop that ends before it gets this far leaves nothing behind.
+            asyncio.ensure_future(call(*args)).add_done_callback(settle)
+
+        self._home.call_soon_threadsafe(start)
+        # That loop may just be ending, and then nobody answers.
+        return await asyncio.wait_for(asyncio.wrap_future(done), _PATIENCE_S)
 
     async def receive(self, channel: str) -> dict[str, Any]:
         self._home = asyncio.get_running_loop()

@@ -5,37 +5,62 @@ the others, and what is kept for it is bounded by the number of vehicles.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from enum import Enum
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from telemetry.live import channel_layer, group
+from telemetry.live import POSITION, Forms, channel_layer, group
 
 log = logging.getLogger(__name__)
 VEHICLE_PERIOD_S = 0.25
 """A vehicle reaches a browser at most this often; the newest value wins."""
-TICK_S = 0.02
+TICK_S = 0.03
+"""A socket gets at most one message of positions or records in this time: each costs the same, however short."""
 QUEUE_LIMIT = 16
+ALERTS_CHANGED = '{"type":"alerts_changed"}'
+
+
+class View(Enum):
+    """What a socket is told of a vehicle."""
+
+    RECORDS = "one `telemetry` message a record, as the document has it"
+    BATCHES = "the same, many in a `telemetry_batch`"
+    MAP = "`positions`: what a map shows"
+    HINTS = "no telemetry: only that there is something to ask for again"
+
+
+_POSITIONS = '{"type":"positions","fields":' + json.dumps(POSITION) + ',"data":['
 
 
 class Burst:
-    """One tick's news of one fleet: vehicle to its `data` as JSON text."""
+    """One tick's news of one fleet, by vehicle. Encoded once for all sockets that look at it the same way."""
 
-    def __init__(self, parts: dict[str, str]) -> None:
+    def __init__(self, parts: dict[str, Forms]) -> None:
         self.parts = parts
+        self._texts: dict[View, list[str]] = {}
 
-    @cached_property
-    def batch(self) -> str:
-        return '{"type":"telemetry_batch","data":[' + ",".join(self.parts.values()) + "]}"
+    def texts(self, view: View) -> list[str]:
+        """The messages to send."""
+        if view not in self._texts:
+            self._texts[view] = self._encoded(view)
+        return self._texts[view]
 
-    @cached_property
-    def singles(self) -> list[str]:
-        return [f'{{"type":"telemetry","data":{data}}}' for data in self.parts.values()]
+    def _encoded(self, view: View) -> list[str]:
+        if view is View.MAP:
+            return [_POSITIONS + ",".join([row for _, row in self.parts.values()]) + "]}"]
+        if view is View.BATCHES:
+            return [
+                '{"type":"telemetry_batch","data":['
+                + ",".join([data for data, _ in self.parts.values()])
+                + "]}"
+            ]
+        return [f'{{"type":"telemetry","data":{data}}}' for data, _ in self.parts.values()]
 
 
 @dataclass(eq=False, slots=True)
@@ -46,12 +71,14 @@ class Watcher:
     fleets: frozenset[int]
     only: frozenset[str] | None = None
     """Vehicle ids to pass on; None: all of the fleets."""
-    batches: bool = False
+    view: View = View.RECORDS
     queue: deque[Burst | str] = field(default_factory=deque)
-    behind: dict[str, str] | None = None
+    behind: dict[str, Forms] | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def offer(self, burst: Burst) -> None:
+        if self.view is View.HINTS:
+            return
         if self.only is not None:
             parts = {vehicle: data for vehicle, data in burst.parts.items() if vehicle in self.only}
             if not parts:
@@ -80,6 +107,21 @@ class Watcher:
         self.queue.append(text)
         self.ready.set()
 
+    def tell_log(self, text: str) -> None:
+        if self.view is not View.HINTS:
+            self.tell(text)
+
+    def tell_of_commands(self, vehicles: list[int]) -> None:
+        """To our own pages: that commands of these vehicles changed, not how. Who may see them asks."""
+        watched = [vehicle for vehicle in vehicles if self.only is None or str(vehicle) in self.only]
+        if watched and self.view in {View.BATCHES, View.HINTS}:
+            self.tell(json.dumps({"type": "commands_changed", "data": {"vehicle_ids": watched}}))
+
+    def tell_of_alerts(self) -> None:
+        """To our own pages: that an alert of their fleets changed. Which they may see they ask for."""
+        if self.view is not View.RECORDS and ALERTS_CHANGED not in self.queue:
+            self.tell(ALERTS_CHANGED)
+
     async def write_for_ever(self) -> None:
         """The socket's own task."""
         while True:
@@ -93,11 +135,17 @@ class Watcher:
                     item, self.behind = Burst(self.behind or {}), None
                 if isinstance(item, str):
                     await self.send(item)
-                elif self.batches:
-                    await self.send(item.batch)
                 else:
-                    for text in item.singles:
+                    for text in item.texts(self.view):
                         await self.send(text)
+
+
+# Messages other than telemetry, and what each socket makes of them.
+_HINTS: dict[str, Callable[[Watcher, dict[str, Any]], None]] = {
+    "live.log": lambda watcher, message: watcher.tell_log(message["text"]),
+    "live.commands": lambda watcher, message: watcher.tell_of_commands(message["vehicles"]),
+    "live.alerts": lambda watcher, message: watcher.tell_of_alerts(),
+}
 
 
 class Hub:
@@ -106,8 +154,9 @@ class Hub:
     def __init__(self) -> None:
         self.layer = channel_layer()
         self.watchers: dict[int, set[Watcher]] = {}
-        self.pending: dict[int, dict[str, str]] = {}
+        self.pending: dict[int, dict[str, Forms]] = {}
         self.sent_at: dict[str, float] = {}
+        self.flushed_at = 0.0
         self.channel = ""
         self.task: asyncio.Task[None] | None = None
         self.ticking: asyncio.Task[None] | None = None
@@ -152,12 +201,13 @@ class Hub:
         fleet = message["fleet"]
         if fleet not in self.watchers:
             return
-        if message["type"] == "live.log":
+        if message["type"] in _HINTS:
             for watcher in self.watchers[fleet]:
-                watcher.tell(message["text"])
+                _HINTS[message["type"]](watcher, message)
             return
         self.pending.setdefault(fleet, {}).update(message["vehicles"])
-        self._flush()
+        if time.monotonic() - self.flushed_at >= TICK_S:
+            self._flush()
         if self.pending and (self.ticking is None or self.ticking.done()):
             self.ticking = asyncio.create_task(self._tick_while_pending())
 
@@ -168,7 +218,7 @@ class Hub:
 
     def _flush(self) -> None:
         """Send what is due; a vehicle heard of less than VEHICLE_PERIOD_S ago waits for a later tick."""
-        now = time.monotonic()
+        now = self.flushed_at = time.monotonic()
         due = now - VEHICLE_PERIOD_S
         for fleet, vehicles in list(self.pending.items()):
             parts = {v: data for v, data in vehicles.items() if self.sent_at.get(v, 0.0) <= due}

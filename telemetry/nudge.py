@@ -60,24 +60,30 @@ def dirty(vehicle_ids: Iterable[int]) -> None:
     _nudger.add(shards)
 
 
-def send(shard: int) -> None:
-    """Queue a drain unless one is queued or running."""
-    from telemetry.tasks import drain
+def derive(vehicle_ids: Iterable[int]) -> None:
+    """These vehicles were touched. Call after the commit."""
+    for shard in {vehicle % settings.DRAIN_SHARDS for vehicle in vehicle_ids}:
+        send(shard, "derive")
+
+
+def send(shard: int, task: str = "drain") -> None:
+    """Queue a drain of the shard (or a `derive`) unless one is queued or running."""
+    from telemetry import tasks
 
     try:
-        if cache.add(_flag(shard), 1, _FLAG_S):
-            drain.delay(shard)
+        if cache.add(_flag(shard, task), 1, _FLAG_S):
+            getattr(tasks, task).delay(shard)
     except Exception:  # a broker or cache that is down must not disturb ingest: the sweep comes
-        log.warning("could not queue a drain of shard %s; the sweep will", shard, exc_info=True)
+        log.warning("could not queue a %s of shard %s; the sweep will", task, shard, exc_info=True)
 
 
-def lower(shard: int) -> None:
-    cache.delete(_flag(shard))
+def lower(shard: int, task: str = "drain") -> None:
+    cache.delete(_flag(shard, task))
 
 
-def keep_up(shard: int) -> None:
-    cache.set(_flag(shard), 1, _FLAG_S)
+def keep_up(shard: int, task: str = "drain") -> None:
+    cache.set(_flag(shard, task), 1, _FLAG_S)
 
 
-def _flag(shard: int) -> str:
-    return f"telemetry-drain-{shard}"
+def _flag(shard: int, task: str) -> str:
+    return f"telemetry-{task}-{shard}"

@@ -3,8 +3,11 @@
 from django.urls import path
 
 from telemetry import status
-from telemetry.pages import charts, compression, track
+from telemetry.api import sensors
+from telemetry.pages import arriving, charts, compression, rule_trial, track
+from telemetry.transports.car_data import CarDataView
 from telemetry.transports.http import TelemetryView
+from telemetry.transports.sensor_data import SensorDataView
 
 urlpatterns = [
     path("health", status.health, name="health"),
@@ -12,12 +15,21 @@ urlpatterns = [
     path("logger/start", status.start_logger, name="logger-start"),
     path("logger/stop", status.stop_logger, name="logger-stop"),
     path("api/telemetry", TelemetryView.as_view(), name="telemetry"),
+    path("api/car-data", CarDataView.as_view(), name="car-data"),
+    path("api/v1/sensors/data", SensorDataView.as_view(), name="sensors-data"),
+    path("api/v1/sensor/<str:name>", sensors.SensorView.as_view(), name="sensor"),
+    path("api/v1/sensor/<str:name>/history", sensors.HistoryView.as_view(), name="sensor-history"),
+    path("api/v1/sensor/<str:name>/summary", sensors.SummaryView.as_view(), name="sensor-summary"),
+    path("api/v1/sensor/<str:name>/<str:type>", sensors.ReadingView.as_view(), name="sensor-reading"),
     path("api/v1/health", status.health),
     path("vehicles/<slug:fleet>/<slug:vehicle>/track", track.track, name="telemetry-track"),
     path("vehicles/<slug:fleet>/<slug:vehicle>/charts", charts.charts, name="telemetry-charts"),
+    path("fleets/<slug:fleet>/rules/try", rule_trial.rule_trial, name="rule-trial"),
     path(
         "vehicles/<slug:fleet>/<slug:vehicle>/compression",
         compression.compression,
         name="telemetry-compression",
     ),
+    path("devices/<slug:fleet>/<slug:device>/arriving", arriving.arriving, name="device-arriving"),
+    path("devices/<slug:fleet>/<slug:device>/move", arriving.move_device, name="device-move"),
 ]

@@ -55,10 +55,10 @@
     if (record.timestamp < vehicle.time) return;
     vehicle.time = record.timestamp;
     vehicle.received = Convoy.now();
-    if (record.latitude !== undefined && record.longitude !== undefined) [vehicle.lat, vehicle.lng] = [record.latitude, record.longitude];
-    if (record.heading !== undefined) vehicle.heading = record.heading;
-    if (record.speed !== undefined) vehicle.speed = record.speed;
-    if (record.battery !== undefined) vehicle.battery = record.battery;
+    if (record.latitude != null && record.longitude != null) [vehicle.lat, vehicle.lng] = [record.latitude, record.longitude];
+    if (record.heading != null) vehicle.heading = record.heading;
+    if (record.speed != null) vehicle.speed = record.speed;
+    if (record.battery != null) vehicle.battery = record.battery;
     if (record.motion && record.motion !== vehicle.motion) { vehicle.motion = record.motion; motionChanged(); }
     show(vehicle, true);
   }
@@ -279,7 +279,7 @@
 
   Convoy.connect({
     history: (message) => { for (const record of message.data) if (vehicles.get(record.vehicle_id)?.time < record.timestamp) takePush(record); },
-    telemetry_batch: (message) => message.data.forEach(takePush),
+    positions: ({ fields, data }) => data.forEach((row) => takePush(Object.fromEntries(fields.map((name, i) => [name, row[i]])))),
     back: () => positions.run(),
   });
   applyFilter();

@@ -39,8 +39,9 @@
       const back = failures > 0;
       failures = 0;
       show("live");
-      if (back) { polls.forEach((poll) => poll.soon()); listeners.back?.(); }
+      if (back) { polls.forEach((poll) => poll.soon()); listeners.back?.(); dispatchEvent(new Event("alerts-changed")); }
     }
+    if (message.type === "alerts_changed") dispatchEvent(new Event("alerts-changed")); // bell.js and htmx listen
     listeners[message.type]?.(message);
   }
 

@@ -39,7 +39,7 @@
   }
 
   function showGauge(name, value, reconstructed) {
-    const gauge = panel.querySelector(`.gauge[data-signal="${name}"]`);
+    const gauge = panel.querySelector(`.gauge[data-signal="${CSS.escape(name)}"]`);
     if (!gauge) { now.soon(); return; }
     Convoy.setText(field("value", gauge), Convoy.reading(name, value, Number(gauge.dataset.digits)));
     const origin = gauge.querySelector(".origin");
@@ -204,6 +204,7 @@
     }
   }, 1000);
 
+  const showCommands = () => { if (document.getElementById("command-list")) htmx.trigger("#command-list", "refresh"); };
   const now = Convoy.poll(() => htmx.trigger(panel, "refresh"), 45, 10);
   Convoy.poll(loadCharts, 60, 30);
   Convoy.poll(() => { if (day.value === today || !track) loadTrack(); }, 90, 60);
@@ -217,7 +218,8 @@
     history: (message) => { const last = message.data.filter((record) => record.vehicle_id === id).at(-1); if (last) { takeRecord({ ...last, motion: last.motion || field("badge").dataset.state }); } },
     telemetry_batch: (message) => message.data.forEach(takeLive),
     log: takeLog,
-    back: loadCharts,
+    commands_changed: showCommands,
+    back: () => { loadCharts(); showCommands(); },
   });
   place(null, false);
   loadCharts();

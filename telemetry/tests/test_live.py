@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from django.db import connection
 from django.test import Client
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet.models import Role, User
+from fleet.alerts import Report, raise_alert
+from fleet.models import Role, Severity, User, VehicleState
 from telemetry import consumers, live, logger
 from tests.asgi import routes
 from tests.deliveries import deliver, drain_all
@@ -272,6 +274,17 @@ class TestMessages:
         message = await socket.next("telemetry_batch")
         assert [record["vehicle_vin"] for record in message["data"]] == [car.vin]
 
+    async def test_a_map_gets_positions(self, car: Car, member_cookie: str, opened: Opener) -> None:
+        socket = await opened("view=map", cookie=member_cookie)
+        await send_in(car, encode(car.vin, drive(1)))
+        message = await socket.next("positions")
+        [row] = [dict(zip(message["fields"], row, strict=True)) for row in message["data"]]
+        state = await VehicleState.objects.aget(vehicle__vin=car.vin)
+        assert row["vehicle_id"] == state.vehicle_id and row["timestamp"] == state.time.timestamp()
+        assert (row["latitude"], row["longitude"]) == (state.latitude_deg, state.longitude_deg)
+        assert (row["heading"], row["speed"]) == (state.heading_deg, state.speed_kmh)
+        assert row["battery"] == state.battery_percent and row["motion"] == state.motion().value
+
     @pytest.mark.parametrize(
         "nonsense",
         [" ", "{", "7", "[]", '"type"', "{}", '{"type": null}', '{"type": []}', '{"type": {"a": 1}}',
@@ -289,6 +302,18 @@ class TestMessages:
         await send_in(car, encode(car.vin, drive(1)))
         await socket.next("telemetry")
 
+    async def test_many_loggers_that_start_at_once_are_one_line(
+        self, car: Car, member_cookie: str, opened: Opener
+    ) -> None:
+        socket = await opened(cookie=member_cookie)
+        cars = [await database_sync_to_async(make_car)(name=f"bus-{number}") for number in range(1, 9)]
+        for one in cars:
+            await database_sync_to_async(deliver)(one, encode(one.vin, drive(1)))
+        await database_sync_to_async(drain_all)()
+        lines = [m["message"] for m in await socket.all_within(0.5) if m["type"] == "log"]
+        shards = {one.vehicle.pk % django_settings.DRAIN_SHARDS for one in cars}
+        assert len(lines) <= len(shards) and all("logger started sending" in line for line in lines)
+
     async def test_log_lines_reach_the_fleet(self, car: Car, member_cookie: str, opened: Opener) -> None:
         socket = await opened(cookie=member_cookie)
         live.publish_log(car.vehicle.fleet_id, "hello")
@@ -296,6 +321,21 @@ class TestMessages:
         assert (
             message.keys() == {"type", "log_type", "message", "timestamp"} and message["message"] == "hello"
         )
+
+
+class TestAlerts:
+    async def test_the_other_browsers_of_the_fleet_hear_that_one_was_raised(
+        self, car: Car, member_cookie: str, opened: Opener
+    ) -> None:
+        stranger = await database_sync_to_async(make_person)("stranger@example.com")
+        mine = await opened("view=hints", cookie=member_cookie)
+        theirs = await opened("view=hints", cookie=await database_sync_to_async(cookie_of)(stranger))
+        assert mine.history == []
+        await database_sync_to_async(raise_alert)(
+            car.vehicle, Report("hot", Severity.CRITICAL, "too hot", datetime.now(UTC))
+        )
+        assert await mine.next("alerts_changed") == {"type": "alerts_changed"}
+        assert await theirs.all_within(0.3, "alerts_changed") == []
 
 
 class TestLoggerCommands:
