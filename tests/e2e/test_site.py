@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.visitor import run_in
 from tests.servers import Site
 
 Screenshot = Callable[[str], Path]
@@ -20,6 +21,31 @@ def test_the_api_documentation_needs_no_other_machine(browser_page: Page, screen
     browser_page.goto("/api/docs")
     expect(browser_page.get_by_text("/api/telemetry").first).to_be_visible()
     screenshot("api-docs")
+
+
+def test_the_api_documentation_tries_requests_out(
+    site: Site, browser_page: Page, screenshot: Screenshot
+) -> None:
+    run_in(site, "from fleet.models import *; f = Fleet.objects.create(slug='docs', name='Docs'); "
+           "u = User.objects.create_user('docs@example.com', 'only for the docs'); "
+           "Membership.objects.create(fleet=f, user=u, role='viewer')")  # fmt: skip
+    browser_page.goto("/api/docs")
+    login = {"email": "docs@example.com", "password": "only for the docs"}
+    answer = browser_page.request.post(f"{site.url}/api/v1/auth/login", data=login)
+    browser_page.locator(".btn.authorize").first.click()
+    scheme = browser_page.locator(".auth-container", has_text="accessToken")
+    scheme.locator("input").first.fill(answer.json()["access"])
+    scheme.get_by_role("button", name="Apply credentials").click()
+    browser_page.locator(".modal-ux .btn-done").first.click()
+    # One near the top: those further down are drawn when they are scrolled to.
+    operation = browser_page.locator("#operations-alerts-v1_alerts_list")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    screenshot("api-docs-tried")
+    run_in(site, "from fleet.models import *; User.objects.filter(email='docs@example.com').delete(); "
+           "Fleet.objects.filter(slug='docs').delete()")  # fmt: skip
 
 
 def test_the_administrator_logs_into_the_admin(

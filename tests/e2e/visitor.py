@@ -1,20 +1,31 @@
 """What the browser tests of the pages share: logging in, other people, the accessibility check."""
 
 import re
-import subprocess
+import time
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.environment import PYTHON, ROOT
+from tests.e2e.beside import Beside
 from tests.servers import Site
+
+_sessions: dict[str, Any] = {}
+"""Site address to the administrator's cookies: logging in costs a second, by design."""
 
 
 def log_in(page: Page, site: Site, path: str = "/") -> None:
-    """As the administrator whose password the first start printed."""
+    """As the administrator whose password the first start printed; through the form once a site."""
+    if site.url in _sessions:
+        page.context.add_cookies(_sessions[site.url])
+        page.goto(path)
+        if "/login" not in page.url:
+            expect(page.locator("#live")).to_have_attribute("data-state", "live")
+            return
     shown = re.search(r"Log in as\s+(\S+)\s+One-time password\s+(\S+)", site.log)
     assert shown
     log_in_as(page, shown[1], shown[2], path)
+    _sessions[site.url] = page.context.cookies()
 
 
 def log_in_as(page: Page, email: str, password: str, path: str = "/") -> None:
@@ -27,8 +38,8 @@ def log_in_as(page: Page, email: str, password: str, path: str = "/") -> None:
 
 def run_in(site: Site, code: str) -> None:
     """Some lines of Python beside the running site, on its data."""
-    command = [PYTHON, "manage.py", "shell", "-c", code]
-    subprocess.run(command, cwd=ROOT, env=site.env, check=True, capture_output=True)
+    assert site.env
+    Beside.of(site.url, site.env).run(code)
 
 
 def serious_violations(page: Page) -> list[str]:
@@ -43,3 +54,11 @@ def serious_violations(page: Page) -> list[str]:
 def overflows(page: Page) -> bool:
     wide: bool = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
     return wide
+
+
+def until(page: Page, condition: str, seconds: float = 15) -> None:
+    """Waits for a JavaScript expression; `wait_for_function` polls by `eval`, which the site's policy forbids."""
+    last = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < last, f"not within {seconds} s: {condition}"
+        page.wait_for_timeout(50)
