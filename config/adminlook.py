@@ -30,16 +30,46 @@ _SIDEBAR: dict[str, Any] = {
                 ("fleet", "Fleets", "garage_home"),
                 ("vehicle", "Vehicles", "directions_car"),
                 ("vehiclestate", "Vehicle states", "speed"),
+                ("driver", "Drivers", "person_pin"),
+            ),
+        },
+        {
+            "title": "Alerts",
+            "items": _entries(
+                "fleet",
+                ("alert", "Alerts", "warning"),
+                ("notification", "Notifications", "notifications"),
+                ("notificationchoice", "Choices", "tune"),
+                ("escalationstep", "Escalation", "escalator_warning"),
+                ("webhook", "Webhooks", "webhook"),
+                ("webhookdelivery", "Deliveries", "outbox"),
+            ),
+        },
+        {
+            "title": "Profiles",
+            "items": _entries(
+                "profiles",
+                ("driverprofile", "Profiles", "lock"),
+                ("encryptedprofile", "Versions", "history"),
+                ("profilecopy", "Copies", "content_copy"),
             ),
         },
         {
             "title": "People",
             "items": _entries("fleet", ("user", "Users", "person"), ("membership", "Memberships", "badge"))
+            + _entries("fleet", ("invitation", "Invitations", "mail"), ("session", "Log-ins", "login"))
+            + _entries("otp_totp", ("totpdevice", "Second factors", "key"))
             + _entries("auth", ("group", "Groups", "group")),
         },
         {
             "title": "Devices",
-            "items": _entries("devices", ("device", "Devices", "router"), ("devicetoken", "Tokens", "key")),
+            "items": _entries(
+                "devices",
+                ("device", "Devices", "router"),
+                ("modelrelease", "Model releases", "deployed_code"),
+                ("modelinstall", "Installations", "download_done"),
+                ("devicetoken", "Tokens", "key"),
+            ),
         },
         {
             "title": "Telemetry",

@@ -9,7 +9,9 @@ from django.conf import settings
 
 from devices.models import DeviceToken, digest_of
 from devices.provision import VehicleFacts, provision
-from fleet.models import Fleet, Membership, Role, User
+from fleet import rules
+from fleet.audit import SYSTEM
+from fleet.models import AlertRule, Fleet, Membership, Role, RuleKind, Severity, User
 
 DRIVES = Path(settings.BASE_DIR) / "edge" / "drives" / "berlin"
 FLEET = "demo"
@@ -60,9 +62,24 @@ def demo_fleet(count: int, folder: Path, url: str) -> dict[str, Any]:
     if fleet.name == FLEET:
         fleet.name, fleet.time_zone = "Demo fleet Berlin", "Europe/Berlin"
         fleet.save()
+        _demo_rules(fleet)
     for user in User.objects.filter(is_superuser=True):
         Membership.objects.get_or_create(fleet=fleet, user=user, defaults={"role": Role.OWNER})
     return {"url": url, "speed": 1, "with_parent": True, "loggers": loggers}
+
+
+def _demo_rules(fleet: Fleet) -> None:
+    """At the first start only: two that the replayed drives break now and then, and not all of them."""
+    fast = AlertRule(
+        name="Faster than 55 km/h", kind=RuleKind.OVERSPEED, limit=55, clear=50, min_duration_s=5
+    )
+    low = AlertRule(
+        name="Charge below 35 %", kind=RuleKind.LOW_CHARGE, limit=35, clear=40, auto_resolve=True,
+        severity=Severity.INFO,
+    )  # fmt: skip
+    for rule in (fast, low):
+        rule.clean()
+        rules.add(SYSTEM, fleet, rules.Wish(rule))
 
 
 def _kept_tokens(path: Path) -> dict[str, str]:

@@ -3,15 +3,15 @@
 Every name is listed in `.env.example`; wrong or unsafe values are reported by `manage.py check` (config/checks.py).
 """
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
 
-from config import supabase
+from config import api, footage, mail, people, supabase
 from config.adminlook import UNFOLD  # noqa: F401 - the admin theme's setting
+from config.schedule import SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -28,6 +28,7 @@ PORT = env.int("PORT", default=8000)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOW_HEADERS, CORS_EXPOSE_HEADERS = api.CORS_ALLOW_HEADERS, api.CORS_EXPOSE_HEADERS
 
 INSTALLED_APPS = [
     "daphne",
@@ -40,12 +41,15 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
     "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
     "axes",
     "csp",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "fleet",
     "devices",
     "telemetry",
@@ -57,6 +61,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.csp.ContentSecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "fleet.api.front.ApiFront",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -64,6 +69,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "fleet.sessions.SeenMiddleware",
+    "fleet.pages.enrolment.StaffEnrolMiddleware",
     "fleet.timezone.TimezoneMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -147,11 +154,16 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"polling_interval": 0.01} if EMBEDDED else {}
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {
-    "sweep-inbox": {"task": "telemetry.sweep", "schedule": timedelta(seconds=5)},
-    "keep-partitions": {"task": "telemetry.keep_partitions", "schedule": timedelta(hours=6)},
-    "prune-inbox": {"task": "telemetry.prune", "schedule": timedelta(hours=1)},
-}
+CELERY_BEAT_SCHEDULE = SCHEDULE
+CELERY_TASK_QUEUES, CELERY_TASK_ROUTES = mail.QUEUES, mail.ROUTES
+
+# --- What goes out ----------------------------------------------------------------------------------------
+# EMAIL_BACKEND, EMAIL_HOST …
+globals().update(mail.mail(env, DATA_DIR))
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT_S", default=20)
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="Convoy <convoy@localhost>")
+WEBHOOK_PRIVATE_NETWORKS = env.bool("WEBHOOK_PRIVATE_NETWORKS", default=EMBEDDED or DEBUG)
+NOTIFICATION_DAYS = env.int("NOTIFICATION_DAYS", default=90)
 
 # --- Telemetry --------------------------------------------------------------------------------------------
 FAST_LANE = env.bool("FAST_LANE", default=True)
@@ -165,6 +177,11 @@ TOKEN_CACHE_S = env.float("TOKEN_CACHE_S", default=5.0)
 INGEST_RATE = env.str("INGEST_RATE", default="50/s")
 INGEST_BURST = env.int("INGEST_BURST", default=500)
 OFFLINE_AFTER_S = env.int("OFFLINE_AFTER_S", default=120)
+STATUS_DAYS = env.int("STATUS_DAYS", default=400)
+MODEL_PUBLIC_KEYS = env.list("MODEL_PUBLIC_KEYS", default=[])
+TUF_ONLINE_KEYS = env.list("TUF_ONLINE_KEYS", default=[])
+MODEL_URL_MINUTES = env.int("MODEL_URL_MINUTES", default=60)
+PROFILE_VERSIONS_KEPT = env.int("PROFILE_VERSIONS_KEPT", default=20)
 REPLAY = env.str("REPLAY", default="")
 
 # --- People -----------------------------------------------------------------------------------------------
@@ -176,48 +193,18 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-]
-AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=8)
-AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_USERNAME_FORM_FIELD = "username"
-AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
-AXES_VERBOSE = False
+PASSWORD_HASHERS = people.PASSWORD_HASHERS
+AUTH_PASSWORD_VALIDATORS = people.AUTH_PASSWORD_VALIDATORS
+globals().update(people.log_in(env))
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
 # --- API --------------------------------------------------------------------------------------------------
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "devices.auth.DeviceTokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["fleet.api.json.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["fleet.api.throttles.PrincipalThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"principal": env.str("API_RATE", default="1200/min")},
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Convoy",
-    "DESCRIPTION": "The cloud for vehicle fleets. Devices send `Authorization: Bearer <token>` or `X-API-Key`.",
-    "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api/",
-}
+REST_FRAMEWORK = api.rest_framework(env)
+SIMPLE_JWT = api.simple_jwt(env)
+SPECTACULAR_SETTINGS = api.SPECTACULAR_SETTINGS
 
 # --- Pages ------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -239,7 +226,7 @@ STATICFILES_DIRS: list[Any] = [
 ]
 HASHED_STATIC = env.bool("HASHED_STATIC", default=False)
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "fleet.footage.DurableStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if HASHED_STATIC
@@ -248,6 +235,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not HASHED_STATIC
 MEDIA_ROOT = DATA_DIR / "media"
+FOOTAGE = footage.limits(env)
 TILE_URL = env.str("TILE_URL", default="")
 TILE_ATTRIBUTION = env.str("TILE_ATTRIBUTION", default="")
 # --- Security ---------------------------------------------------------------------------------------------
@@ -259,8 +247,10 @@ if HTTPS:
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
+SITE_URL = mail.site_url(env, ALLOWED_HOSTS, PORT, HTTPS)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=HTTPS)
 CSRF_COOKIE_HTTPONLY = False  # live pages send it as a header
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -17,6 +17,7 @@ PRODUCTION = {
     "CSRF_TRUSTED_ORIGINS": "https://fleet.example",
     "DATABASE_URL": "postgres://convoy@127.0.0.1/convoy",
     "REDIS_URL": "redis://127.0.0.1/0",
+    "EMAIL_URL": "smtp+tls://convoy:secret@mail.example:587",
 }
 
 

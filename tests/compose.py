@@ -92,18 +92,19 @@ class Stack:
 
     def start(self) -> None:
         self.run("migrate")
-        for service in ("web", "ingest", "worker", "beat"):
+        for service in ("web", "ingest", "worker", "notifier", "beat"):
             self.spawn(service)
         for service in ("web", "ingest"):
             self.processes[service].wait_ready(partial(healthy, self.url(service)))
-        worker = self.processes["worker"]
-        worker.wait_ready(lambda: " ready." in worker.log)
+        for service in ("worker", "notifier"):
+            worker = self.processes[service]
+            worker.wait_ready(lambda worker=worker: " ready." in worker.log)  # type: ignore[misc]
         beat = self.processes["beat"]
         beat.wait_ready(lambda: "beat: Starting" in beat.log)
 
     def stop(self) -> dict[str, int | None]:
         """Each service's exit code; None for one that had to be killed."""
-        order = ("beat", "worker", "ingest", "web")
+        order = ("beat", "notifier", "worker", "ingest", "web")
         return {name: self.processes[name].stop() for name in order if name in self.processes}
 
 

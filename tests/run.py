@@ -44,9 +44,10 @@ PHASES = (
     Phase(
         "services",
         "brokers, and the processes of docker-compose.yml",
-        ("-n", str(WORKERS), "-m", "services"),
+        ("-n", str(WORKERS + 1), "-m", "services"),  # they wait more than they work
     ),
-    Phase("browser", "the site in Chromium", ("tests/e2e",)),
+    # By file: the tests of one share a site, and may count what is on it.
+    Phase("browser", "the site in Chromium", ("-n", str(WORKERS), "--dist", "loadfile", "tests/e2e")),
 )
 
 

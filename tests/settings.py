@@ -34,3 +34,7 @@ with mock.patch.object(environ.Env, "read_env"):
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+# A client makes its own handler, and every handler would index all static files: 0.1 s a client. With this they are
+# looked up when asked for.
+WHITENOISE_AUTOREFRESH = True

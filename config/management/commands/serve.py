@@ -75,6 +75,8 @@ class Command(BaseCommand):
             self._say(f"  lost it? .venv/bin/python manage.py changepassword {_administrator()}")
         if count:
             self._say(f"  {count} electric vehicles are driving through Berlin. REPLAY=0 leaves them out.")
+        if folder := getattr(settings, "EMAIL_FILE_PATH", None):
+            self._say(f"  E-mail is written to   {folder}   (EMAIL_URL names a mail server)")
         self._say("  Ctrl-C stops it.")
         self._say("")
 
