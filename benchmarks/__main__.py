@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks import statistics
 from benchmarks.cases import CASES, EMBEDDED, FAITHFUL, PEER, PRODUCT, Case, Run
 from benchmarks.machine import Machine
 from benchmarks.report import facts, markdown, save
@@ -20,6 +21,7 @@ from benchmarks.scenarios import Edges
 from benchmarks.stack import PEER_PYTHON, Embedded, Peer, Product, Subject
 from tests.environment import ROOT
 
+HISTORY = "statistics"
 RESULTS = ROOT / "test-results" / "benchmarks.json"
 
 
@@ -29,7 +31,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--pairs", type=int, default=3, help="measurements of each; medians are shown")
     parser.add_argument("--seconds", type=int, default=6, help="length of one measurement")
-    parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES], metavar="NAME")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*(case.name for case in CASES), HISTORY], metavar="NAME"
+    )
     parser.add_argument("--peers", type=Path, help="folder with the peer's programs; default: $CONVOY_PEERS")
     return parser.parse_args()
 
@@ -101,7 +105,8 @@ def _short(figures: dict[str, float]) -> str:
 
 def main() -> None:
     options = arguments()
-    if not shutil.which("wrk"):
+    wanted = options.only or [*(case.name for case in CASES), HISTORY]
+    if wanted != [HISTORY] and not shutil.which("wrk"):
         sys.exit("wrk sends the load and is not installed (on Debian and Ubuntu: apt-get install wrk)")
     peers = peers_folder(options.peers)
     if peers is None:
@@ -111,11 +116,14 @@ def main() -> None:
         bench = Bench(servers, peers, options.pairs, options.seconds)
         try:
             for case in CASES:
-                if not options.only or case.name in options.only:
+                if case.name in wanted:
                     bench.run(case)
         finally:
-            save(RESULTS, about, bench.runs)
-            print(f"\n{markdown(bench.runs)}\n\nEvery measurement: {RESULTS.relative_to(ROOT)}")
+            if bench.runs:
+                save(RESULTS, about, bench.runs)
+                print(f"\n{markdown(bench.runs)}\n\nEvery measurement: {RESULTS.relative_to(ROOT)}")
+        if HISTORY in wanted:
+            print(statistics.markdown(statistics.measure(servers)))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from tests.environment import PYTHON, ROOT
 SAMPLE_EVERY = 10
 _TIMESTAMP = re.compile(rb'"timestamp":\s?([0-9.]+)')
 _LIVE = re.compile(rb'"type":\s?"telemetry')
+_POSITIONS = b'{"type":"positions"'
+_ROW_TIME = re.compile(rb"\[\d+,([0-9.]+)")
 _PING, _PONG = 9, 0x8A
 
 
@@ -77,6 +79,10 @@ class Counts:
     def see(self, payload: bytes, compressed: bool, sample: bool, now: float) -> None:
         if compressed:
             self.compressed += 1
+        elif payload.startswith(_POSITIONS):
+            self.records += payload.count(b"[") - 2
+            if sample:
+                self.ages_s += [now - float(text) for text in _ROW_TIME.findall(payload)]
         elif not _LIVE.search(payload, 0, 40):
             self.others += 1
             return

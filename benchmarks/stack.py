@@ -120,7 +120,7 @@ class Product(OnPostgres):
     """uvicorn (one process), a Celery worker of two, beat; Valkey is counted with them."""
 
     name = "product"
-    socket_path = "ws?batch=1"
+    socket_path = "ws?view=map"
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -135,11 +135,10 @@ class Product(OnPostgres):
         self.vehicles, self.cookie = provisioned(self.env)
         programs = Path(PYTHON).parent
         celery = [str(programs / "celery"), "-A", "config"]
-        uvicorn = [str(programs / "uvicorn"), "config.asgi:application", "--port", str(self.port)]
-        quiet = ["--lifespan", "off", "--no-access-log", "--log-level", "warning"]
+        uvicorn = [PYTHON, "-m", "config.uvicorn", "--port", str(self.port), "--log-level", "warning"]
         worker = [*celery, "worker", "--loglevel", "warning", "--concurrency", "2"]
         beat = [*celery, "beat", "--loglevel", "warning", "--schedule", str(folder / "schedule")]
-        self.web = Process("web", [*uvicorn, *quiet], folder)
+        self.web = Process("web", uvicorn, folder)
         self.others = [Process("worker", worker, folder), Process("beat", beat, folder)]
         for process in self.processes:
             process.env = self.env
@@ -215,7 +214,7 @@ class Embedded(Subject):
     """`manage.py serve` on SQLite: what `make run` starts, without its demo fleet."""
 
     name = "product, SQLite"
-    socket_path = "ws?batch=1"
+    socket_path = "ws?view=map"
 
     def __init__(self, machine: Machine) -> None:
         folder = machine.folder / "embedded"

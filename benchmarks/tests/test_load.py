@@ -40,7 +40,7 @@ def test_frames_are_found_when_they_are_complete() -> None:
     assert _frame(buffer[:-1], 4) is None
 
 
-def test_records_are_counted_in_both_message_forms() -> None:
+def test_records_are_counted_in_all_message_forms() -> None:
     counts = Counts()
     now = time.time()
     counts.see(
@@ -50,9 +50,11 @@ def test_records_are_counted_in_both_message_forms() -> None:
         now,
     )
     counts.see(b'{"type":"telemetry","data":{"timestamp":%f}}' % now, False, False, now)
+    rows = b'{"type":"positions","fields":["vehicle_id","timestamp"],"data":[[7,%f,null],[8,%f,"moving"]]}'
+    counts.see(rows % (now - 3, now - 4), False, True, now)
     counts.see(b'{"type":"history","data":[{"timestamp":1}]}', False, True, now)
-    assert (counts.messages, counts.records, counts.others) == (2, 3, 1)
-    assert [round(age, 3) for age in counts.ages_s] == [1.0, 2.0]
+    assert (counts.messages, counts.records, counts.others) == (3, 5, 1)
+    assert [round(age, 3) for age in counts.ages_s] == [1.0, 2.0, 3.0, 4.0]
 
 
 class OneAtATime(asyncio.Protocol):
