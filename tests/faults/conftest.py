@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.faults.stack import Stack, manage
+from tests.faults.stack import Stack, empty, manage
 from tests.servers import Postgres, Valkey
 
 
 @pytest.fixture
 def stack(tmp_path: Path, postgres_server: Postgres, valkey_server: Valkey) -> Iterator[Stack]:
-    with psycopg.connect(postgres_server.url, autocommit=True) as administrator:
-        administrator.execute("DROP SCHEMA public CASCADE")
-        administrator.execute("CREATE SCHEMA public")
+    empty(postgres_server)
     stack = Stack(tmp_path, postgres_server, valkey_server)
     manage(stack.env, "migrate", "--noinput", "-v", "0")
     stack.start()

@@ -1,7 +1,7 @@
 """The real application with a flood behind its sockets: many vehicles that change many times a second.
 
-`uvicorn tests.faults.flood:application` or `python -m tests.faults.flood PORT` (our daphne). The flood starts
-at the first look at /health and ends after FLOOD_S; then every vehicle's speed is FLOOD_END.
+`python -m config.uvicorn --app tests.faults.flood:application` or `python -m tests.faults.flood PORT` (our daphne).
+The flood starts at the first look at /flood and ends after FLOOD_S; then every vehicle's speed is FLOOD_END.
 """
 
 import os
@@ -35,7 +35,6 @@ def _update(fleet_id: int, vehicle_id: int, speed: float) -> Update:
         values,
         [],
         "verified",
-        True,
     )
 
 

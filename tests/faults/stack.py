@@ -31,6 +31,13 @@ def provisioned(env: dict[str, str]) -> list[dict[str, str]]:
     return [json.loads(text) for text in made]
 
 
+def empty(postgres: Postgres) -> None:
+    """Without what the test before left."""
+    with psycopg.connect(postgres.url, autocommit=True) as administrator:
+        administrator.execute("DROP SCHEMA public CASCADE")
+        administrator.execute("CREATE SCHEMA public")
+
+
 class Stack:
     """The processes of a full installation, each of which may be killed and started again."""
 
@@ -40,15 +47,7 @@ class Stack:
         self.env = clean_environment(
             DATA_DIR=str(folder / "data"), STATIC_ROOT=str(folder), **SETTINGS, **urls
         )
-        web = [
-            "uvicorn",
-            "config.asgi:application",
-            "--port",
-            str(self.port),
-            "--lifespan",
-            "off",
-            "--no-access-log",
-        ]
+        web = ["config.uvicorn", "--port", str(self.port)]
         worker = ["celery", "-A", "config", "worker", "--concurrency", "2", "--beat"]
         schedule = ["--schedule", str(folder / "beat")]
         self.web = Process("web", [PYTHON, "-m", *web], folder)

@@ -76,7 +76,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     fleet, cookie = done.stdout.split()
     port = free_port()
     commands = {
-        "uvicorn": ["uvicorn", "tests.faults.flood:application", "--port", str(port), "--lifespan", "off"],
+        "uvicorn": ["config.uvicorn", "--app", "tests.faults.flood:application", "--port", str(port)],
         "daphne": ["tests.faults.flood", str(port)],
     }
     process = Process("server", [PYTHON, "-m", *commands[request.param]], tmp_path)
