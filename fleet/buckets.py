@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 
+from fleet import months
 from fleet.days import bounds, day_of
 from fleet.legs import LONGEST, legs
 from fleet.models import Alert, DriverDay, FleetDay, Kind, Part, Severity, TripSummary, VehicleDay
@@ -65,7 +66,9 @@ def recompute(fleet_id: int, zone: str, wanted: dict[Part, set[Bucket]]) -> None
             counted = source.count(ranges)
             found = {bucket: Counter(records=count) for bucket, count in counted.items() if count}
             _keep_vehicles(fleet_id, Part.ACTIVITY, set(counted), found)
-    _keep_fleet(fleet_id, {day for buckets in wanted.values() for _, day in buckets})
+    touched = {bucket for buckets in wanted.values() for bucket in buckets}
+    months.keep_vehicles(fleet_id, touched, SEEN, ACTIVE)
+    _keep_fleet(fleet_id, {day for _, day in touched})
 
 
 def _driven(
@@ -147,13 +150,14 @@ def _keep_drivers(fleet_id: int, wanted: Collection[Bucket], found: dict[tuple[s
         update_fields=DRIVEN,
     )
     known = DriverDay.objects.filter(_among(wanted), fleet=fleet_id)
-    gone = [
-        pk
+    gone = {
+        pk: (driver, day)
         for pk, driver, vehicle, day in known.values_list("pk", "driver_id", "vehicle_id", "day")
         if (driver, (vehicle, day)) not in found
-    ]
+    }
     if gone:
-        DriverDay.objects.filter(pk__in=gone).delete()
+        DriverDay.objects.filter(pk__in=list(gone)).delete()
+    months.keep_drivers(fleet_id, {*gone.values(), *((driver, day) for driver, (_, day) in found)}, DRIVEN)
 
 
 def _keep_fleet(fleet_id: int, days: Collection[date]) -> None:

@@ -64,3 +64,12 @@ class Period:
 
     def __iter__(self) -> Iterator[date]:
         return days_between(self.first, self.last)
+
+
+def month_of(day: date) -> date:
+    """Its first day."""
+    return day.replace(day=1)
+
+
+def month_after(month: date) -> date:
+    return month_of(month + timedelta(days=31))

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import TruncMonth
 
 from fleet.buckets import sources
 from fleet.legs import LONGEST
-from fleet.models import FleetDay, Part, RollupState, TouchedDay, VehicleDay
+from fleet.models import DriverDay, DriverMonth, FleetDay, Part, RollupState, TouchedDay, VehicleDay
 
 _AT_ONCE = 2_000
 SLOT = 1
@@ -25,6 +26,9 @@ def touch_everything(fleet_id: int) -> int:
     # Days without a vehicle left have nothing that could be summed up again.
     left = VehicleDay.objects.filter(fleet=OuterRef("fleet"), day=OuterRef("day"))
     FleetDay.objects.filter(~Exists(left), fleet=fleet_id).delete()
+    driven = DriverDay.objects.filter(fleet=OuterRef("fleet"), driver_id=OuterRef("driver_id"))
+    driven = driven.annotate(month=TruncMonth("day")).filter(month=OuterRef("month"))
+    DriverMonth.objects.filter(~Exists(driven), fleet=fleet_id).delete()
     for days in range(LONGEST.days + 1):
         lasting = f"AND (r.end_time IS NULL OR {_day('r.end_time')} >= {_day('r.start_time', days)})"
         _touch(fleet_id, "trip_summaries", _day("r.start_time", days), lasting if days else "")

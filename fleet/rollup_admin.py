@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from fleet import rebuild
 from fleet.admin import ReadOnlyAdmin
-from fleet.models import DriverDay, FleetDay, RollupState, TouchedDay, VehicleDay
+from fleet.models import DriverDay, DriverMonth, FleetDay, RollupState, TouchedDay, VehicleDay, VehicleMonth
 
 
 class DayAdmin(ReadOnlyAdmin):
@@ -35,6 +35,25 @@ class VehicleDayAdmin(DayAdmin):
 class DriverDayAdmin(DayAdmin):
     list_display = ("driver_id", "vehicle", *DayAdmin.list_display)
     list_select_related = ("fleet", "vehicle")
+    search_fields = ("driver_id__exact",)
+
+
+class MonthAdmin(ReadOnlyAdmin):
+    """Made of the days, kept by fleet.months."""
+
+    list_select_related: ClassVar[tuple[str, ...]] = ("fleet",)
+
+
+@admin.register(VehicleMonth)
+class VehicleMonthAdmin(MonthAdmin):
+    list_display = ("vehicle", "month", "fleet", "trips", "distance_mm", "driving_ms", "records", "active")
+    list_select_related = ("fleet", "vehicle")
+    search_fields = ("vehicle__slug__exact",)
+
+
+@admin.register(DriverMonth)
+class DriverMonthAdmin(MonthAdmin):
+    list_display = ("driver_id", "month", "fleet", "trips", "distance_mm", "driving_ms", "active")
     search_fields = ("driver_id__exact",)
 
 

@@ -1,4 +1,4 @@
-"""What pages and API say about a fleet's past: read from its sums by day, never from trips."""
+"""What pages and API say about a fleet's past: read from its sums by day and month, never from trips."""
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Count, Q, Sum
 
+from fleet import months
 from fleet.buckets import ACTIVE, DRIVEN, SEEN
 from fleet.days import Period
 from fleet.metrics import Better, Metric
-from fleet.models import DriverDay, FleetDay, Kind, Vehicle, VehicleDay
+from fleet.models import DriverDay, DriverMonth, FleetDay, Kind, Vehicle, VehicleDay, VehicleMonth
 from fleet.scoring import is_ranked
 from fleet.sums import Sums
 
@@ -60,28 +61,28 @@ def vehicles_of(fleet_id: int) -> dict[int, Vehicle]:
 
 
 def summary(fleet_id: int, period: Period) -> Summary:
-    """Three queries."""
-    days = _within(FleetDay.objects.all(), fleet_id, period)
-    driven = _within(DriverDay.objects.all(), fleet_id, period)
-    active = _within(VehicleDay.objects.all(), fleet_id, period).filter(ACTIVE, vehicle__kind=Kind.VEHICLE)
-    row = days.aggregate(**_sums(SEEN))
-    row["active"] = active.aggregate(count=Count("vehicle", distinct=True))["count"]
-    return Summary(Sums.of(row), driven.aggregate(count=Count("driver_id", distinct=True))["count"])
+    """Three queries; five of a long period."""
+    row = _within(FleetDay.objects.all(), fleet_id, period).aggregate(**_sums(SEEN))
+    days, by_month = _split(VehicleDay, VehicleMonth, fleet_id, period)
+    active = days.filter(ACTIVE, vehicle__kind=Kind.VEHICLE)
+    if by_month is not None:
+        by_month = by_month.filter(active__gt=0, vehicle__kind=Kind.VEHICLE)
+    row["active"] = _count("vehicle", active, by_month)
+    return Summary(Sums.of(row), _count("driver_id", *_split(DriverDay, DriverMonth, fleet_id, period)))
 
 
 def by_vehicle(fleet_id: int, period: Period, among: Collection[int] = ()) -> dict[int, Sums]:
-    rows = _within(VehicleDay.objects.all(), fleet_id, period)
+    days, by_month = _split(VehicleDay, VehicleMonth, fleet_id, period)
     if among:
-        rows = rows.filter(vehicle__in=among)
-    found = rows.values("vehicle").annotate(active=Count("id", filter=ACTIVE), **_sums(SEEN)).order_by()
-    return {row["vehicle"]: Sums.of(row) for row in found}
+        days = days.filter(vehicle__in=among)
+        by_month = None if by_month is None else by_month.filter(vehicle__in=among)
+    return _added("vehicle", SEEN, days, by_month, Count("id", filter=ACTIVE))
 
 
 def by_driver(fleet_id: int, period: Period) -> dict[str, Sums]:
     """By the name that cars call the driver."""
-    rows = _within(DriverDay.objects.all(), fleet_id, period).values("driver_id")
-    found = rows.annotate(active=Count("day", distinct=True), **_sums(DRIVEN)).order_by()
-    return {row["driver_id"]: Sums.of(row) for row in found}
+    days, by_month = _split(DriverDay, DriverMonth, fleet_id, period)
+    return _added("driver_id", DRIVEN, days, by_month, Count("day", distinct=True))
 
 
 def by_day(fleet_id: int, period: Period) -> dict[date, Sums]:
@@ -149,6 +150,39 @@ def _may_be_ranked(metric: Metric, sums: Sums) -> bool:
 
 def _within(rows: Any, fleet_id: int, period: Period) -> Any:
     return rows.filter(Q(fleet=fleet_id, day__gte=period.first, day__lte=period.last))
+
+
+def _split(days: Any, by_month: Any, fleet_id: int, period: Period) -> tuple[Any, Any | None]:
+    """Rows by day, and by month where the period is long enough to have some: together each day once."""
+    between = months.whole(period)
+    rows = days.objects.filter(months.days_beside(period), fleet=fleet_id)
+    if between is None:
+        return rows, None
+    first, after = between
+    return rows, by_month.objects.filter(fleet=fleet_id, month__gte=first, month__lt=after)
+
+
+def _added(who: str, names: Iterable[str], days: Any, by_month: Any | None, active: Count) -> dict[Any, Sums]:
+    sums = _sums(names)
+    rows = list(days.values(who).annotate(active=active, **sums).order_by())
+    if by_month is not None:
+        # Another name: the column is called active too.
+        rows += by_month.values(who).annotate(days=Sum("active"), **sums).order_by()
+    found: dict[Any, Sums] = {}
+    for row in rows:
+        one = Sums.of(row if "active" in row else row | {"active": row["days"]})
+        found[row[who]] = found[row[who]] + one if row[who] in found else one
+    return found
+
+
+def _count(who: str, days: Any, by_month: Any | None) -> int:
+    """How many there are in either."""
+    if by_month is None:
+        found: int = days.aggregate(count=Count(who, distinct=True))["count"]
+        return found
+    return len(
+        {*days.values_list(who, flat=True).distinct(), *by_month.values_list(who, flat=True).distinct()}
+    )
 
 
 def _sums(names: Iterable[str]) -> dict[str, Sum]:

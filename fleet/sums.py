@@ -30,6 +30,9 @@ class Sums:
         """From a row of sums; what is missing or NULL is 0."""
         return cls(**{name: int(row.get(name) or 0) for name in NAMES})
 
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(getattr(self, name) + getattr(other, name) for name in NAMES))
+
     @property
     def distance_m(self) -> float:
         return self.distance_mm / 1e3

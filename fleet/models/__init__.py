@@ -16,7 +16,16 @@ from fleet.models.notifications import (
     Reach,
 )
 from fleet.models.people import User
-from fleet.models.rollups import DriverDay, FleetDay, Part, RollupState, TouchedDay, VehicleDay
+from fleet.models.rollups import (
+    DriverDay,
+    DriverMonth,
+    FleetDay,
+    Part,
+    RollupState,
+    TouchedDay,
+    VehicleDay,
+    VehicleMonth,
+)
 from fleet.models.rules import AlertRule, Direction, Episode, RuleKind
 from fleet.models.scenarios import Annotation, Piece, Scenario, Upload, Video
 from fleet.models.second_factor import RecoveryCode, has_second_factor
@@ -40,6 +49,7 @@ __all__ = [
     "Direction",
     "Driver",
     "DriverDay",
+    "DriverMonth",
     "Episode",
     "Escalation",
     "EscalationStep",
@@ -72,6 +82,7 @@ __all__ = [
     "User",
     "Vehicle",
     "VehicleDay",
+    "VehicleMonth",
     "VehicleState",
     "Video",
     "Webhook",

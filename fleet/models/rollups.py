@@ -1,4 +1,4 @@
-"""What statistics read: sums by day, kept by fleet.rollups, and the days that have to be summed up again.
+"""What statistics read: sums by day and month, kept by fleet.rollups, and the days that have to be summed up again.
 
 Sums are whole numbers (mm, ms), so that the order in which they are added never shows.
 """
@@ -142,3 +142,42 @@ class FleetDay(Seen):
 
     def __str__(self) -> str:
         return f"{self.fleet_id} on {self.day}"
+
+
+class VehicleMonth(Seen):
+    """The sums of a vehicle's days, so that a year costs twelve rows."""
+
+    fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    vehicle = models.ForeignKey(Vehicle, on_delete=models.CASCADE, db_index=False, related_name="+")
+    month = models.DateField(help_text="Its first day.")
+    active = models.PositiveSmallIntegerField(default=0, help_text="Days with driving or records.")
+
+    class Meta:
+        db_table = "rollup_vehicle_month"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["vehicle", "month", "fleet"], name="vehicle_month_once")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["fleet", "month", "vehicle"], name="vehicle_month_by_fleet")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.vehicle_id} in {self.month:%Y-%m}"
+
+
+class DriverMonth(Driven):
+    """What a driver drove, with whatever vehicle."""
+
+    fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    driver_id = models.CharField(max_length=200)
+    month = models.DateField(help_text="Its first day.")
+    active = models.PositiveSmallIntegerField(default=0, help_text="Days with driving.")
+
+    class Meta:
+        db_table = "rollup_driver_month"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["fleet", "month", "driver_id"], name="driver_month_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.driver_id} in {self.month:%Y-%m}"

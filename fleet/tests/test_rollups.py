@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,12 +13,13 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet import buckets, rebuild, rollups
+from fleet import buckets, months, rebuild, rollups, statistics
 from fleet.alerts import Report, raise_alert
-from fleet.days import bounds, days_between, starts, touching
+from fleet.days import Period, bounds, days_between, month_of, starts, touching
 from fleet.models import (
     Alert,
     DriverDay,
+    DriverMonth,
     Fleet,
     FleetDay,
     RollupState,
@@ -26,6 +28,7 @@ from fleet.models import (
     TripSummary,
     Vehicle,
     VehicleDay,
+    VehicleMonth,
 )
 from fleet.trips import TripTold, keep
 
@@ -76,11 +79,14 @@ def picture() -> dict[str, Any]:
         VehicleDay: ("vehicle__slug",),
         DriverDay: ("vehicle__slug", "driver_id"),
         FleetDay: ("active_vehicles",),
+        VehicleMonth: ("vehicle__slug", "active"),
+        DriverMonth: ("driver_id", "active"),
     }
     found: dict[str, Any] = {}
     for model, keys in columns.items():
-        names = buckets.DRIVEN if model is DriverDay else buckets.SEEN
-        found[model.__name__] = list(model.objects.order_by("day", *keys).values("day", *keys, *names))  # type: ignore[attr-defined]
+        names = buckets.DRIVEN if model in {DriverDay, DriverMonth} else buckets.SEEN
+        when = "month" if model in {VehicleMonth, DriverMonth} else "day"
+        found[model.__name__] = list(model.objects.order_by(when, *keys).values(when, *keys, *names))  # type: ignore[attr-defined]
     return found
 
 
@@ -116,6 +122,30 @@ def assert_right(zone: str = BERLIN) -> None:
         driven[trip.driver_id] += round((trip.distance_m or 0) * 1000)
     by_driver = DriverDay.objects.values_list("driver_id").order_by("driver_id").annotate(Sum("distance_mm"))
     assert {row[0]: int(row[1]) for row in by_driver} == dict(driven)
+    assert_months()
+
+
+def assert_months() -> None:
+    """Each is the sum of its days, and there is no other."""
+    vehicles: dict[tuple[Any, date], Counter[str]] = defaultdict(Counter)
+    for row in VehicleDay.objects.all():
+        month = vehicles[row.vehicle_id, month_of(row.day)]
+        month.update({name: getattr(row, name) for name in buckets.SEEN})
+        month["active"] += bool(row.records or row.driving_ms or row.trips)
+    drivers: dict[tuple[Any, date], Counter[str]] = defaultdict(Counter)
+    for driver, day in DriverDay.objects.values_list("driver_id", "day").distinct():
+        drivers[driver, month_of(day)]["active"] += 1
+    for driven in DriverDay.objects.all():
+        drivers[driven.driver_id, month_of(driven.day)].update(
+            {n: getattr(driven, n) for n in buckets.DRIVEN}
+        )
+    assert _months(VehicleMonth, "vehicle_id", buckets.SEEN) == vehicles
+    assert _months(DriverMonth, "driver_id", buckets.DRIVEN) == drivers
+
+
+def _months(model: Any, who: str, names: Iterable[str]) -> dict[tuple[Any, date], Counter[str]]:
+    rows = model.objects.values(who, "month", "active", *names)
+    return {(row.pop(who), row.pop("month")): Counter(row) for row in rows}
 
 
 # Around the two clock changes of 2024 in Berlin, and around midnights.
@@ -149,7 +179,16 @@ def test_shuffled_repeated_and_late_versions_end_with_the_same_sums(
     ]
     pictures = []
     for turn in range(3):
-        for model in (TripSummary, Alert, VehicleDay, DriverDay, FleetDay, TouchedDay):
+        for model in (
+            TripSummary,
+            Alert,
+            VehicleDay,
+            DriverDay,
+            FleetDay,
+            VehicleMonth,
+            DriverMonth,
+            TouchedDay,
+        ):
             model.objects.all().delete()
         sent: list[Any] = final + reports if not turn else [*final, *early, *final, *reports, *reports]
         if turn:
@@ -305,6 +344,27 @@ def test_a_vehicle_that_was_deleted_leaves_the_fleets_sums(vans: list[Vehicle]) 
     up_to_date()
     assert_right()
     assert FleetDay.objects.count() == 1
+
+
+@pytest.mark.parametrize("first", [date(2024, 1, 1), date(2024, 1, 17), date(2024, 3, 31), date(2024, 9, 20)])
+def test_a_long_period_is_the_same_by_month_as_by_day(
+    vans: list[Vehicle], first: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        start = datetime(2024, 1, 1, 22, 30, tzinfo=UTC) + timedelta(days=9 * number, hours=number % 5)
+        keep(vans[number % 2], [told(f"t{number}", start, 120, number, driver="ab"[number % 3 % 2])])
+    up_to_date()
+    assert_right()
+
+    def answers() -> list[Any]:
+        period = Period(first, date(2024, 12, 2), BERLIN)
+        fleet, some = vans[0].fleet_id, [vans[1].pk]
+        by_vehicle, one = statistics.by_vehicle(fleet, period), statistics.by_vehicle(fleet, period, some)
+        return [by_vehicle, one, statistics.by_driver(fleet, period), statistics.summary(fleet, period)]
+
+    by_month = answers()
+    monkeypatch.setattr(months, "LEAST_DAYS", 10_000)
+    assert by_month == answers() and by_month[3].sums.active == 2 and by_month[3].drivers == 2
 
 
 def test_one_late_trip_costs_a_few_queries(vans: list[Vehicle], django_assert_max_num_queries: Any) -> None:
