@@ -7,11 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.environment import ROOT
 from tests.servers import Site, chromium
 
+expect.set_options(timeout=20_000)  # a machine with much to do is slow, not wrong
 LOCAL = {"127.0.0.1", "localhost"}
 FLAGS = [
     "--no-sandbox",

@@ -130,5 +130,5 @@ def test_the_list_of_commands_refreshes_by_itself(garage: Page, site: Site) -> N
         headers={"X-CSRFToken": str(cookies["csrftoken"]), "Referer": site.url},
     )
     assert sent.status == 201
-    expect(page.locator(".order .outcome")).to_have_text(re.compile("Queued"), timeout=8_000)
+    expect(page.locator(".order .outcome")).to_have_text(re.compile("Queued"))
     run_in(site, "from devices.models import Command; Command.objects.all().delete()")

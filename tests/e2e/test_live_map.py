@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Complaints
-from tests.e2e.visitor import log_in, log_in_as, overflows, run_in, serious_violations
+from tests.e2e.visitor import log_in, log_in_as, overflows, run_in, serious_violations, until
 from tests.environment import ROOT
 from tests.servers import Site
 
@@ -21,18 +21,10 @@ MOVING = "[...Convoy.page.vehicles.values()].filter((vehicle) => vehicle.motion 
 SEEN = "Convoy.page.layer._seen.length"
 
 
-def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
-    """Asked from outside: the pages' policy forbids evaluating text inside."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {condition}"
-        page.wait_for_timeout(100)
-
-
 @pytest.fixture
 def live_map(site: Site, browser_page: Page) -> Page:
     log_in(browser_page, site)
-    wait_for(browser_page, f"{MOVING} > 2", 60)
+    until(browser_page, f"{MOVING} > 2", 60)
     return browser_page
 
 
@@ -41,15 +33,16 @@ def test_vehicles_drive_without_a_reload(live_map: Page, screenshot: Screenshot)
     before = live_map.evaluate(PIXELS)
     places = "JSON.stringify([...Convoy.page.vehicles.keys()].map((id) => Convoy.page.layer.latLng(id)))"
     was = live_map.evaluate(places)
-    live_map.wait_for_timeout(3000)
-    assert live_map.evaluate(PIXELS) != before, "the picture changed"
-    moved = [a != b for a, b in zip(json.loads(was), json.loads(live_map.evaluate(places)), strict=True)]
-    assert sum(moved) > 2
+    until(
+        live_map,
+        f"JSON.parse({places}).filter((place, i) => JSON.stringify(place) !== JSON.stringify({was}[i])).length > 2",
+    )
+    until(live_map, f"({PIXELS}) !== {json.dumps(before)}")
     expect(live_map.get_by_text("© OpenStreetMap contributors")).to_be_visible()
     # The page may have been opened before the first records: the counts have caught up all the same.
     expect(live_map.locator("#count-all")).to_have_text("12")
     expect(live_map.locator("#count-never")).to_have_text("0")
-    wait_for(live_map, f"{SEEN} === 12")
+    until(live_map, f"{SEEN} === 12")
     screenshot("live-map")
 
 
@@ -74,8 +67,8 @@ def test_between_two_records_vehicles_glide(live_map: Page) -> None:
 def test_filter_by_state(live_map: Page) -> None:
     live_map.locator("label", has=live_map.locator("#state-moving")).click()
     expect(live_map).to_have_url(re.compile(r"\?state=moving$"))
-    wait_for(live_map, "[...document.querySelectorAll('.row')].some((row) => row.dataset.state === 'moving')")
-    wait_for(live_map, "Convoy.page.layer._seen.every((vehicle) => vehicle.state === 'moving')")
+    until(live_map, "[...document.querySelectorAll('.row')].some((row) => row.dataset.state === 'moving')")
+    until(live_map, "Convoy.page.layer._seen.every((vehicle) => vehicle.state === 'moving')")
     live_map.reload()
     expect(live_map.locator("#state-moving")).to_be_checked()
     live_map.locator("label", has=live_map.locator("#state-charging")).click()
@@ -88,7 +81,7 @@ def test_search_in_list_and_map(live_map: Page) -> None:
     live_map.get_by_label("Search by name").fill("1003E")
     expect(live_map.locator(".row")).to_have_count(1)
     expect(live_map.locator("#count-all")).to_have_text("1")
-    wait_for(live_map, f"{SEEN} === 1")
+    until(live_map, f"{SEEN} === 1")
     live_map.get_by_label("Search by name").fill("")
     expect(live_map.locator(".row")).to_have_count(12)
     live_map.locator("#sort").select_option("battery")
@@ -142,7 +135,7 @@ def test_the_server_goes_away_and_comes_back(
     expect(live_map.locator("#live")).to_have_attribute("data-state", "live", timeout=60_000)
     newest = "Math.max(...[...Convoy.page.vehicles.values()].map((vehicle) => vehicle.time))"
     before = live_map.evaluate(newest)
-    wait_for(live_map, f"{newest} > {before} + 1", 60)
+    until(live_map, f"{newest} > {before} + 1", 60)
     expect(live_map.locator(".row")).to_have_count(12)
 
 
@@ -150,7 +143,7 @@ def test_silence_turns_vehicles_grey_without_a_push(site: Site, live_map: Page) 
     live_map.route_web_socket(re.compile("/ws"), lambda socket: None)
     live_map.clock.install()
     live_map.reload()
-    wait_for(live_map, "window.Convoy?.page?.vehicles.size === 12")
+    until(live_map, "window.Convoy?.page?.vehicles.size === 12")
     live_map.route(
         re.compile("/live/positions"),
         lambda route: route.fulfill(json={"now": time.time(), "vehicles": [], "truncated": False}),
@@ -197,7 +190,7 @@ def test_thousands_of_vehicles(site: Site, live_map: Page, screenshot: Screensho
 
     live_map.route(re.compile("/live/positions"), answer)
     live_map.reload()
-    wait_for(live_map, f"window.Convoy?.page?.vehicles.size >= {count}")
+    until(live_map, f"window.Convoy?.page?.vehicles.size >= {count}")
     frames = live_map.evaluate(PUSHES)
     mean = frames["total"] / frames["count"]
     figures = f"{count} vehicles: {frames['count']} frames in 4 s, mean {mean:.1f} ms, worst {frames['worst']:.0f} ms"
@@ -238,7 +231,7 @@ def test_before_there_is_a_vehicle(
     log_in_as(browser_page, "new@example.com", "a-long-secret")
     expect(browser_page.get_by_text("No vehicles yet")).to_be_visible()
     expect(browser_page.get_by_text("No vehicle has reported yet.")).to_be_visible()
-    wait_for(browser_page, "document.querySelector('.leaflet-ground-pane canvas')")
+    until(browser_page, "document.querySelector('.leaflet-ground-pane canvas')")
     assert serious_violations(browser_page) == []
     screenshot("live-map-empty")
     browser_page.goto("/vehicles/demo/berlin-01/", wait_until="commit")

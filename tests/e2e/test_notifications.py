@@ -75,7 +75,7 @@ def test_an_alert_reaches_the_bell_the_list_and_a_webhook(
     expect(page.get_by_role("link", name="e2e_co2")).to_be_visible(
         timeout=8_000
     )  # the slow refresh takes 30 s
-    expect(page.locator("#bell .count")).to_have_text("1", timeout=8_000)
+    expect(page.locator("#bell .count")).to_have_text("1")
     assert not serious_violations(page)
     screenshot("notifications")
     page.get_by_role("link", name="e2e_co2").click()

@@ -42,7 +42,12 @@ def run_in(site: Site, code: str) -> None:
     Beside.of(site.url, site.env).run(code)
 
 
+_AT_REST = """!document.getAnimations().some(
+    (one) => one.playState === "running" && one.effect.getComputedTiming().endTime !== Infinity)"""
+
+
 def serious_violations(page: Page) -> list[str]:
+    until(page, _AT_REST)  # half-way between two colours, hardly any text can be read
     found = Axe().run(page).response["violations"]
     return [
         f"{rule['id']}: {rule['help']} ({', '.join(str(node['target']) for node in rule['nodes'][:5])})"
