@@ -51,9 +51,9 @@ CROSS JOIN LATERAL (SELECT now() - interval '2 hours' - interval '365 days' * (n
 """
 _ALERTS = """
 INSERT INTO alerts (fleet_id, vehicle_id, type, key, source, severity, message, data, first_at, last_at, count, state,
-    created_at, resolved_at)
+    created_at, resolved_at, resolved_by_rule)
 SELECT fleet_id, vehicle_id, 'harsh', trip_id, 'device', id %% 3, 'x', '{}', start_time, start_time, 1, 'resolved',
-    now(), now()
+    now(), now(), false
 FROM trip_summaries WHERE id %% %(every)s = 0
 """
 _RECORDS = """
@@ -108,6 +108,7 @@ def _child(trips: int, records: int) -> dict[str, Any]:
 
     django.setup()
     _fill(trips, records)
+    _tidy()
     from django.utils import timezone
 
     from fleet import rollups
@@ -146,7 +147,6 @@ def _fill(trips: int, records: int) -> None:
     with connection.cursor() as cursor:
         for statement in (_TRIPS, _ALERTS, _RECORDS, _COUNTS):
             cursor.execute(statement, numbers)
-    _tidy()
 
 
 def _tidy() -> None:

@@ -10,11 +10,13 @@ from devices.api import (
     groups,
     models,
     rollouts,
+    service,
     session,
     status,
     tokens,
     tuf,
 )
+from devices.api import registration as secrets
 from devices.pages import (
     commandlist,
     configedit,
@@ -80,6 +82,18 @@ urlpatterns = [
     path("api/v1/devices/<str:device>/tokens", tokens.TokensView.as_view(), name="device-tokens"),
     path("api/v1/devices/<str:device>/tokens/rotate", tokens.RotateView.as_view(), name="token-rotate"),
     path("api/v1/devices/<str:device>/tokens/<str:token>", tokens.TokenView.as_view(), name="device-token"),
+    path(f"{_DEVICE}/retire", service.RetireView.as_view(), name="device-retire"),
+    path(f"{_DEVICE}/revive", service.ReviveView.as_view(), name="device-revive"),
+    path(
+        f"{_FLEET}/registration-secrets",
+        secrets.RegistrationSecretsView.as_view(),
+        name="registration-secrets",
+    ),
+    path(
+        f"{_FLEET}/registration-secrets/<str:secret>",
+        secrets.RegistrationSecretView.as_view(),
+        name="registration-secret",
+    ),
     path(
         "api/v1/devices/<str:device>/commands", commands.DeviceCommandsView.as_view(), name="device-commands"
     ),
@@ -119,6 +133,7 @@ urlpatterns = [
     path("api/v1/models", models.ModelsView.as_view(), name="models"),
     path("api/v1/models/<str:model>/download", models.DownloadView.as_view(), name="model-download"),
     path("api/v1/models/<str:model>/report", models.ReportView.as_view(), name="model-report"),
+    path("api/v1/models/<str:model>/withdraw", rollouts.WithdrawView.as_view(), name="model-withdraw"),
     path("api/v1/models/<str:model>/rollout", rollouts.RolloutView.as_view(), name="model-rollout"),
     path("api/v1/model-files/<str:link>", models.FileView.as_view(), name="model-file"),
     path("api/v1/models/tuf/metadata", tuf.SharedRepositoryView.as_view(), name="tuf"),

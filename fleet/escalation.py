@@ -1,7 +1,7 @@
 """When nobody acknowledges an alert: a deadline per step, stored when the alert opens, met exactly once.
 
-The deadline falls with the state that it waits for: acknowledging, resolving and snoozing take it away in their own
-transaction; `escalate` holds the alert's lock while it looks again and announces.
+The deadline falls with the state that it waits for: acknowledging and resolving take it away in their own transaction,
+snoozing puts it off; `escalate` holds the alert's lock while it looks again and announces.
 """
 
 from datetime import datetime, timedelta
@@ -28,8 +28,8 @@ def follow(alert: Alert, kind: str, now: datetime) -> None:
     """In the transaction of what happened."""
     if kind in {Happening.OPENED, Happening.REOPENED}:
         _arm(alert, now, again=True)
-    elif kind == Happening.RAISED and alert.state == AlertState.OPEN and alert.snoozed_until is None:
-        _arm(alert, now, again=False)
+    elif kind == Happening.RAISED and alert.state == AlertState.OPEN:
+        _arm(alert, max(now, alert.snoozed_until or now), again=False)
     elif kind in {Happening.ACKNOWLEDGED, Happening.RESOLVED}:
         stop(alert)
 
@@ -51,6 +51,15 @@ def _arm(alert: Alert, now: datetime, *, again: bool) -> None:
 
 def stop(alert: Alert) -> None:
     Escalation.objects.filter(alert=alert, due_at__isnull=False).update(due_at=None)
+
+
+def put_off(alert: Alert, until: datetime) -> None:
+    """It is snoozed until then: what has not been met counts from there."""
+    waiting = Escalation.objects.filter(alert=alert, due_at__isnull=False).select_related("step")
+    rows = list(waiting)
+    for row in rows:
+        row.due_at = until + timedelta(minutes=row.step.after_minutes)
+    Escalation.objects.bulk_update(rows, ["due_at"])
 
 
 def escalate(now: datetime) -> int:

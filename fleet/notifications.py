@@ -56,7 +56,7 @@ def announce(alert: Alert, news: News) -> AlertEvent:
 def changed(alert: Alert) -> None:
     """Something else about it that pages show: snoozed, a comment."""
     if alert.snoozed_until is not None:
-        escalation.stop(alert)
+        escalation.put_off(alert, alert.snoozed_until)
     hint(alert.fleet_id)
 
 

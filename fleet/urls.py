@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from fleet.api import alerts, audit, rules
+from fleet.api import alerts, audit, escalation, rules
 from fleet.api import notifications as told
 from fleet.api import statistics as statistics_api
 from fleet.api import webhooks as hooks
@@ -58,6 +58,19 @@ urlpatterns = [
     path("api/v1/notifications/read", told.ReadAllView.as_view(), name="notifications-read-api"),
     path(
         "api/v1/notifications/<int:notification>/read", told.ReadView.as_view(), name="notification-read-api"
+    ),
+    path(
+        "api/v1/fleet/<slug:fleet>/escalation-steps", escalation.StepsView.as_view(), name="escalation-steps"
+    ),
+    path(
+        "api/v1/fleet/<slug:fleet>/escalation-steps/<int:step>",
+        escalation.StepView.as_view(),
+        name="escalation-step",
+    ),
+    path(
+        "api/v1/fleet/<slug:fleet>/notification-choice",
+        escalation.ChoiceView.as_view(),
+        name="notification-choice",
     ),
     path("api/v1/fleet/<slug:fleet>/webhooks", hooks.WebhooksView.as_view(), name="webhooks"),
     path("api/v1/fleet/<slug:fleet>/webhooks/<int:webhook>", hooks.WebhookView.as_view(), name="webhook"),

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from telemetry import status
-from telemetry.api import sensors
+from telemetry.api import moving, sensors
 from telemetry.pages import arriving, charts, compression, rule_trial, track
 from telemetry.transports.car_data import CarDataView
 from telemetry.transports.http import TelemetryView
@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/v1/sensor/<str:name>/summary", sensors.SummaryView.as_view(), name="sensor-summary"),
     path("api/v1/sensor/<str:name>/<str:type>", sensors.ReadingView.as_view(), name="sensor-reading"),
     path("api/v1/health", status.health),
+    path("api/v1/devices/<str:device>/move", moving.MoveView.as_view(), name="api-device-move"),
     path("vehicles/<slug:fleet>/<slug:vehicle>/track", track.track, name="telemetry-track"),
     path("vehicles/<slug:fleet>/<slug:vehicle>/charts", charts.charts, name="telemetry-charts"),
     path("fleets/<slug:fleet>/rules/try", rule_trial.rule_trial, name="rule-trial"),

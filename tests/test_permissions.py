@@ -20,12 +20,14 @@ from rest_framework.views import APIView
 from devices import commands, groups
 from devices.configuration import Edit, Owner, write
 from devices.models import DeviceGroup, ModelRelease, TufRepository
-from fleet import footage, invitations, webhooks
+from devices.registration import issue_secret
+from fleet import escalation, footage, invitations, webhooks
 from fleet.alerts import Report, raise_alert
 from fleet.audit import SYSTEM, Actor
 from fleet.models import (
     AlertRule,
     Driver,
+    EscalationStep,
     Fleet,
     Notification,
     Role,
@@ -178,17 +180,26 @@ class World:
 
     def makers(self) -> dict[str, Callable[[], dict[str, str]]]:
         return {
-            "webhook delivery": self.hooked,
+            "webhook delivery step secret": self.hooked,
             "rule trip scenario video upload": self.recorded,
             "member invitation": self.joined,
         }
 
     def hooked(self) -> dict[str, str]:
-        """A webhook and a message to it; new ones each time, for who may delete it does."""
+        """A webhook and a message to it, a step of escalation, a registration secret; new ones each time, for who may
+        delete them does."""
+        fleet, actor = self.own.vehicle.fleet, Actor("somebody")
+        step = escalation.add(actor, fleet, EscalationStep(after_minutes=5, role=Role.OWNER), [])
+        secret, _ = issue_secret(actor, fleet, "a batch")
         wish = Webhook(name="ours", url="https://receiver.example/")
-        hook, _ = webhooks.create(Actor("somebody"), self.own.vehicle.fleet, wish)
-        delivery = webhooks.test(Actor("somebody"), hook)
-        return {"<int:webhook>": str(hook.pk), "<uuid:delivery>": str(delivery.public_id)}
+        hook, _ = webhooks.create(actor, fleet, wish)
+        delivery = webhooks.test(actor, hook)
+        return {
+            "<int:webhook>": str(hook.pk),
+            "<uuid:delivery>": str(delivery.public_id),
+            "<int:step>": str(step.pk),
+            "<str:secret>": secret.prefix,
+        }
 
     def released(self, name: str, fleet: Fleet | None) -> ModelRelease:
         return ModelRelease.objects.create(

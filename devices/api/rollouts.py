@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from devices import steering
 from devices.models import ModelRelease, Rollout
 from devices.models.releases import canonical
+from devices.releases import withdraw
 from devices.rollouts import outcome_of
 from fleet.access import principal_of
 from fleet.api.problems import Conflict, ProblemSerializer
@@ -72,6 +73,28 @@ class RolloutView(APIView):
         except steering.SteeringError as error:
             raise Conflict(str(error)) from None
         return Response(told(rollout))
+
+
+class WithdrawView(APIView):
+    @extend_schema(
+        summary="Withdraw a release (owners; for all: staff)",
+        description="Its file is deleted and nobody is offered it any more. It cannot be undone; the number stays "
+        "taken. Repeating it changes nothing.",
+        parameters=[_VERSION],
+        request=None,
+        responses={204: None, **_ERRORS},
+    )
+    def post(self, request: Request, model: str) -> Response:
+        release = _managed(request, model)
+        owner = release.fleet_id is not None and principal_of(request.user).can(Role.OWNER, release.fleet_id)
+        if not owner and not principal_of(request.user).sees_everything:
+            raise exceptions.PermissionDenied(
+                "A release is withdrawn by the fleet's owners; one for all, by staff."
+            )
+        if not request.query_params.get("version"):
+            raise exceptions.ValidationError({"version": "Say which: it cannot be undone."})
+        withdraw(Actor.of(request), release)
+        return Response(status=204)
 
 
 def told(rollout: Rollout) -> dict[str, Any]:

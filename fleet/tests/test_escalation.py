@@ -9,7 +9,7 @@ import time_machine
 from django.db import connection, connections
 from django.utils import timezone
 
-from fleet.alerts import Report, act, raise_alert, snooze
+from fleet.alerts import Report, act, comment, raise_alert, snooze
 from fleet.audit import SYSTEM
 from fleet.escalation import StepError, add, escalate, remove
 from fleet.models import (
@@ -73,18 +73,31 @@ def test_step_by_step_each_once(car: Car, chief: User) -> None:
     assert fired()[0] == ("nobody acknowledged it within 5 min", 1)
 
 
-@pytest.mark.parametrize("what", ["acknowledge", "resolve", "snooze"])
+@pytest.mark.parametrize("what", ["acknowledge", "resolve"])
 def test_whoever_acts_stops_it(car: Car, chief: User, what: str) -> None:
     step(5, "chief@example.com")
     with minutes_later(0):
         alert = opened(car)
     with minutes_later(4):
-        if what == "snooze":
-            snooze(alert, SYSTEM, NOON + timedelta(hours=1), timezone.now())
-        else:
-            act(alert, SYSTEM, what, timezone.now())
+        act(alert, SYSTEM, what, timezone.now())
     with minutes_later(300):
         assert escalate(timezone.now()) == 0 and fired() == []
+
+
+def test_snoozing_puts_it_off(car: Car, chief: User) -> None:
+    step(5, "chief@example.com", severity=Severity.WARNING)
+    step(7, "chief@example.com")
+    with minutes_later(0):
+        alert = opened(car, Severity.WARNING)
+    with minutes_later(4):
+        snooze(alert, SYSTEM, NOON + timedelta(hours=1), timezone.now())
+        comment(alert, SYSTEM, "looking into it")
+    with minutes_later(10):
+        opened(car, Severity.CRITICAL)
+    for minute, steps in ((64.9, 0), (65, 1), (66.9, 1), (67, 2), (600, 2)):
+        with minutes_later(minute):
+            escalate(timezone.now())
+        assert len(fired()) == steps, minute
 
 
 def test_reopened_it_begins_anew(car: Car, chief: User) -> None:

@@ -1,0 +1,24 @@
+"""The history that statistics are measured on must fit today's tables."""
+
+import pytest
+from django.utils import timezone
+
+from benchmarks.statistics import _fill
+from fleet import rollups
+from fleet.models import Alert, TripSummary, VehicleDay, VehicleMonth
+from telemetry.models import TelemetryRecord
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_a_history_can_be_made_and_summed_up() -> None:
+    _fill(200, 2_000)
+    assert (TripSummary.objects.count(), Alert.objects.count(), TelemetryRecord.objects.count()) == (
+        200,
+        4,
+        2_000,
+    )
+    while rollups.keep_up(timezone.now()):
+        pass
+    assert sum(VehicleDay.objects.values_list("trips", flat=True)) == 200
+    assert sum(VehicleMonth.objects.values_list("records", flat=True)) == 2_000
