@@ -17,6 +17,8 @@ from fleet.models import Fleet, Kind, Vehicle
 
 _SECOND_CHANCE = timedelta(hours=24)
 """A device that never used its token, because the answer was lost, may ask for another one this long."""
+_BY_ITSELF = "registration"
+"""The name of a token that a device was given for a registration secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,12 @@ class Registered:
     token: str
     """Empty when it has one already."""
     created: bool
+    stranger: bool = False
+    """Nothing shows that who asks is this device: it is told only that there is one."""
 
 
 @transaction.atomic
-def register(fleet: Fleet, wish: Wish, actor: Actor) -> Registered:
+def register(fleet: Fleet, wish: Wish, actor: Actor, token_name: str = "first token") -> Registered:
     """The device of this name in this fleet, made when it is missing. Only a new one gets a token."""
     # One registration of a fleet at a time: the same device may try twice at once.
     Fleet.objects.select_for_update().get(pk=fleet.pk)
@@ -51,12 +55,13 @@ def register(fleet: Fleet, wish: Wish, actor: Actor) -> Registered:
         return Registered(known, "", False)
     device = Device.objects.create(
         vehicle=wish.vehicle or _new_vehicle(fleet, wish),
-        slug=free_slug(slugify(wish.device_id) or "device"),
+        # With its fleet's name before it, the id says nothing of what other fleets have.
+        slug=free_slug(f"{fleet.slug}-{slugify(wish.device_id) or 'device'}"),
         external_id=wish.device_id,
         name=wish.name or wish.device_id,
         metadata=wish.metadata,
     )
-    _, text = DeviceToken.objects.issue(device, "registration")
+    _, text = DeviceToken.objects.issue(device, token_name)
     record(actor, "device.registered", device, fleet, ({}, {"device_id": device.slug, "name": device.name}))
     return Registered(device, text, True)
 
@@ -68,7 +73,9 @@ def register_with_secret(secret: str, wish: Wish, address: str | None, now: date
     found = usable.select_for_update().select_related("fleet").first()
     if found is None:
         raise AuthenticationFailed("This registration secret is unknown, expired, revoked or used up.")
-    done = register(found.fleet, wish, Actor(f"registration secret {found.prefix}", address=address))
+    done = register(
+        found.fleet, wish, Actor(f"registration secret {found.prefix}", address=address), _BY_ITSELF
+    )
     if done.created:
         RegistrationSecret.objects.filter(pk=found.pk).update(uses=F("uses") + 1)
         return done
@@ -76,13 +83,17 @@ def register_with_secret(secret: str, wish: Wish, address: str | None, now: date
 
 
 def _second_chance(device: Device, now: datetime) -> Registered:
-    """The answer with its token may never have arrived: a token that nobody used is replaced."""
+    """The answer with its token may never have arrived: a token that nobody used is replaced.
+
+    Only of a device that came by itself: who holds the secret may add devices, and take over none.
+    """
     young = device.created_at > now - _SECOND_CHANCE
-    if not young or device.tokens.exclude(name="registration", last_used_at=None).exists():
-        return Registered(device, "", False)
+    unused = device.tokens.filter(name=_BY_ITSELF, last_used_at=None)
+    if not (young and unused.exists()) or device.tokens.exclude(pk__in=unused).exists():
+        return Registered(device, "", False, stranger=True)
     for token in device.tokens.filter(revoked_at=None):
         token.revoke()
-    return Registered(device, DeviceToken.objects.issue(device, "registration")[1], False)
+    return Registered(device, DeviceToken.objects.issue(device, _BY_ITSELF)[1], False)
 
 
 def _new_vehicle(fleet: Fleet, wish: Wish) -> Vehicle:

@@ -14,6 +14,7 @@ from devices.api.configjson import ConfigDriftSerializer
 from devices.models import Device, DeviceConfig
 from devices.models.configuration import UNSETTLED
 from devices.registration import Registered, Wish, register, register_with_secret, update_own, vehicle_of
+from devices.status import Report, note
 from fleet.access import Principal, principal_of, visible_fleets
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
@@ -21,7 +22,7 @@ from fleet.audit import Actor
 from fleet.models import Fleet, Role
 
 NAMES = ("device_id", "deviceId", "id", "serial_number", "serialNumber")
-KNOWN = (*NAMES, "name", "type", "fleet", "vehicle", "registration_secret")
+KNOWN = (*NAMES, "name", "type", "fleet", "vehicle", "registration_secret", "status")
 
 
 class RegistrationSerializer(serializers.Serializer[Any]):
@@ -99,7 +100,11 @@ class DevicesView(APIView):
         body = RegistrationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         done = self._register(request, body.validated_data)
+        if not done.stranger:
+            _note_status(request, done.device)
         told = DeviceSerializer(done.device).data | {"status": "created" if done.created else "registered"}
+        if done.stranger:
+            told |= {"name": done.device.slug, "metadata": {}, "config": UNSETTLED}
         if done.token:
             told["token"] = done.token
         return Response(told, status=201 if done.created else 200, headers={"Cache-Control": "no-store"})
@@ -153,6 +158,18 @@ class DevicesView(APIView):
         pages = Pages()
         rows = pages.paginate_queryset(found, request, self)
         return pages.get_paginated_response(DeviceSerializer(rows, many=True).data)
+
+
+def _note_status(request: Request, device: Device) -> None:
+    """What a device says of itself while it registers; of a manager who adds one, it would be a guess."""
+    sent: dict[str, Any] = dict(request.data)
+    said, person = sent.get("status"), request.user.is_authenticated
+    if (
+        isinstance(said, str)
+        and said.strip()
+        and not (person and principal_of(request.user).device_id is None)
+    ):
+        note(device.pk, Report(said.strip()[:64], timezone.now(), {}, "registration"))
 
 
 def _of_device(principal: Principal, wish: Wish) -> Registered:

@@ -8,6 +8,7 @@ from typing import Any
 from axes.helpers import get_cool_off
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
+from django.db import transaction
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
@@ -16,6 +17,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.serializers import TokenObtainSerializer, TokenRefreshSerializer
 from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from devices.auth import looks_like_jwt, token_in
@@ -48,6 +50,13 @@ class LoginSerializer(TokenObtainSerializer):
         help_text="A code of the authenticator app, or a recovery code.",
     )
     user: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # A password is what was typed, as on the log-in page.
+        self.fields["password"] = serializers.CharField(
+            write_only=True, max_length=4096, trim_whitespace=False
+        )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         request = self.context["request"]
@@ -163,7 +172,9 @@ class RefreshView(APIView):
         text = next(filter(None, sent), bearer if looks_like_jwt(bearer) else "")
         serializer = TokenRefreshSerializer(data={"refresh": text} if text else {})
         try:
-            serializer.is_valid(raise_exception=True)
+            with transaction.atomic():
+                _take_in_turn(text)
+                serializer.is_valid(raise_exception=True)
         except TokenError:
             raise exceptions.AuthenticationFailed(
                 "This refresh token is expired or used up: log in again."
@@ -172,6 +183,13 @@ class RefreshView(APIView):
 
     def get_authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="convoy"'
+
+
+def _take_in_turn(text: str) -> None:
+    """Whoever sends the same refresh token at the same time waits, and finds it used up."""
+    if text:
+        number = RefreshToken(text, verify=False).payload.get("jti")  # type: ignore[arg-type]
+        OutstandingToken.objects.select_for_update().filter(jti=str(number)).first()
 
 
 def _locked_out(request: Request) -> exceptions.Throttled:

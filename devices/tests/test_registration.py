@@ -71,6 +71,14 @@ def test_an_answer_that_was_lost_can_be_had_again_until_the_token_is_used(secret
     assert Device.objects.count() == 1 and RegistrationSecret.objects.get().uses == 1
 
 
+def test_nor_one_that_a_manager_added_and_that_never_came(secret: str, fleet: Fleet) -> None:
+    client = logged_in(make_person("owner@example.com", "farm", Role.OWNER))
+    told = post({"device_id": "cam-1", "name": "Gate", "ip": "10.0.0.1"}, client).json()
+    answer = post({"device_id": "cam-1"}, HTTP_X_REGISTRATION_SECRET=secret).json()
+    assert "token" not in answer and answer["metadata"] == {} and "Gate" not in str(answer)
+    assert Client().get("/api/v1/vehicles", **bearer(told["token"])).status_code == 200
+
+
 def test_somebody_with_the_secret_cannot_take_a_device_over(secret: str, fleet: Fleet) -> None:
     car = make_car("farm", "tractor")
     answer = post({"device_id": car.device.slug}, HTTP_X_REGISTRATION_SECRET=secret)

@@ -1,8 +1,10 @@
 """Logging in over the API, as a person and as a device."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings as DjangoSettings
@@ -139,3 +141,29 @@ def test_expired_sessions_are_forgotten(person: User) -> None:
     forget_sessions()
     assert OutstandingToken.objects.count() == 1
     assert post("refresh", {"refresh": told["refresh"]}).status_code == 200
+
+
+def test_a_password_is_what_was_typed(person: User) -> None:
+    person.set_password(f" {PASSWORD} ")
+    person.save()
+    assert login("ann@example.com", f" {PASSWORD} ").status_code == 200
+    assert login("ann@example.com", PASSWORD).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_one_uses_a_refresh_token_up(person: User) -> None:
+    for _ in range(3):
+        refresh = login("ann@example.com").json()["refresh"]
+        start, answers = threading.Barrier(6), list[int]()
+
+        def use(text: str, start: threading.Barrier, answers: list[int]) -> None:
+            start.wait()
+            answers.append(post("refresh", {"refresh": text}).status_code)
+            connections.close_all()
+
+        users = [threading.Thread(target=use, args=(refresh, start, answers)) for _ in range(6)]
+        for user in users:
+            user.start()
+        for user in users:
+            user.join()
+        assert sorted(answers) == [200, 401, 401, 401, 401, 401]
