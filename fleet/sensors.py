@@ -1,6 +1,6 @@
 """Editing a fleet's sensor catalogue: each change on record, in the transaction of the change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
@@ -21,6 +21,13 @@ def describe(actor: Actor, fleet: Fleet, entry: SensorType) -> None:
             return
         entry.save()
         record(actor, "sensor.described", entry, fleet, (before.facts() if before else {}, entry.facts()))
+
+
+def learn(fleet_id: int, units: Mapping[str, str]) -> None:
+    """Units that devices wrote beside readings nobody described yet; managers may change them. One statement."""
+    rows = [SensorType(fleet_id=fleet_id, type=name, unit=unit[:24]) for name, unit in sorted(units.items())]
+    if rows and SensorType.objects.filter(fleet=fleet_id).count() + len(rows) <= LIMIT:
+        SensorType.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def forget(actor: Actor, fleet: Fleet, name: str) -> None:
