@@ -30,6 +30,7 @@ def rest_framework(env: environ.Env) -> dict[str, Any]:
             "login": env.str("LOGIN_RATE", default="60/min"),
             "strangers": env.str("STRANGER_RATE", default="60/min"),
         },
+        "URL_FORMAT_OVERRIDE": None,  # there is one format: a `format` in an address is a parameter like any other
         "EXCEPTION_HANDLER": "fleet.api.problems.handle",
         "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     }
@@ -81,11 +82,21 @@ CORS_ALLOW_HEADERS = (
     "if-match",
     "if-none-match",
     "idempotency-key",
+    "tus-resumable",
+    "upload-checksum",
+    "upload-length",
+    "upload-metadata",
+    "upload-offset",
+    "x-http-method-override",
 )
 CORS_EXPOSE_HEADERS = (
     "ETag",
     "Idempotency-Replayed",
     "Location",
+    "Tus-Resumable",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Offset",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",

@@ -15,10 +15,11 @@ from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.tokens import AccessToken
 
 from devices import refusals
-from devices.models import Device, DeviceToken, digest_of
+from devices.models import TOKEN_MARK, Device, DeviceToken, digest_of
 from fleet.access import Principal, principal_of
 from fleet.api.throttles import strangers
 
@@ -26,6 +27,7 @@ _LIMIT = 50_000
 _LONGEST = 200
 _RENEWED_AT_ONCE = 1_000
 _USED_EVERY = timedelta(minutes=5)
+_SCHEMES = frozenset({"bearer", "token", "apikey", "api-key"})
 _GUESSING = "Too many wrong tokens from this address."
 _Entry = tuple[float, Principal | None]
 
@@ -74,12 +76,14 @@ class TokenCache:
         until = now + settings.TOKEN_CACHE_S
         for text, digest in wanted.items():
             if digest in found or text in texts:
-                self._entries[text] = (until, found.get(digest))
+                who, left_s = found.get(digest, (None, math.inf))
+                self._entries[text] = (min(until, now + left_s), who)
             else:
                 self._entries.pop(text, None)
 
 
-def _lookup(digests: list[str]) -> dict[str, Principal]:
+def _lookup(digests: list[str]) -> dict[str, tuple[Principal, float]]:
+    """Whose they are, and how many seconds they are still good for."""
     now = timezone.now()
     tokens = DeviceToken.objects.usable(now).filter(digest__in=digests)
     rows = tokens.values_list(
@@ -90,11 +94,12 @@ def _lookup(digests: list[str]) -> dict[str, Principal]:
         "device__vehicle__fleet_id",
         "device__vehicle__vin",
         "scopes",
+        "expires_at",
         "last_used_at",
     )
     found, touched = {}, []
-    for digest, device, slug, vehicle, fleet, vin, scopes, used in rows:
-        found[digest] = Principal(
+    for digest, device, slug, vehicle, fleet, vin, scopes, expires, used in rows:
+        principal = Principal(
             slug,
             device_id=device,
             vehicle_id=vehicle,
@@ -102,6 +107,8 @@ def _lookup(digests: list[str]) -> dict[str, Principal]:
             vin=vin or "",
             scopes=frozenset(scopes),
         )
+        left_s = math.inf if expires is None else (expires - now).total_seconds()
+        found[digest] = principal, left_s
         if used is None or now - used > _USED_EVERY:
             touched.append(digest)
     if touched:
@@ -113,10 +120,15 @@ tokens = TokenCache()
 
 
 def token_in(headers: dict[str, str]) -> str:
-    """The token among lower-case header names: `Authorization: Bearer`, or `X-API-Key`; empty when none."""
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    """The token among lower-case header names; empty when none.
+
+    `Authorization: Bearer`, or `X-API-Key`; also the schemes that other systems' clients use, and a token without one.
+    """
+    scheme, _, value = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() in _SCHEMES:
         return value.strip()
+    if scheme.startswith(TOKEN_MARK) and not value:
+        return scheme
     return headers.get("x-api-key", "").strip()
 
 
@@ -124,10 +136,17 @@ class JwtAuthentication(JWTAuthentication):
     """An access token from /auth/login. A device account acts as its device."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        if not looks_like_jwt(token_in({name.lower(): value for name, value in request.headers.items()})):
+        text = token_in({name.lower(): value for name, value in request.headers.items()})
+        if not looks_like_jwt(text):
             return None
         try:
-            return super().authenticate(request)
+            token = self.get_validated_token(text.encode())
+            return self.get_user(token), token
+        except InvalidToken:
+            _count_wrong(request)
+            raise exceptions.AuthenticationFailed(
+                "The access token is expired or not valid: log in again."
+            ) from None
         except exceptions.AuthenticationFailed:
             _count_wrong(request)
             raise

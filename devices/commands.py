@@ -9,7 +9,7 @@ what the device did is more than what we assumed.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -241,7 +241,7 @@ def as_json(command: Command) -> dict[str, Any]:
         "id": str(command.public_id),
         "action": command.action,
         "parameters": command.parameters,
-        "expires_at": command.expires_at.isoformat(),
+        "expires_at": command.expires_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     }
 
 

@@ -9,9 +9,18 @@ def dumped(content: Any) -> bytes:
     """What orjson does not know as text. PostgreSQL writes a large float as a whole number of hundreds of digits: it is
     a float again."""
     try:
-        return orjson.dumps(content, default=str)
+        return orjson.dumps(content, default=str, option=orjson.OPT_UTC_Z)
     except TypeError:
-        return orjson.dumps(_sized(content), default=str)
+        return orjson.dumps(_sized(content), default=str, option=orjson.OPT_UTC_Z)
+
+
+def not_json(body: bytes, error: orjson.JSONDecodeError) -> str:
+    """Why it could not be read."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return f"The body is not UTF-8 text: byte {wrong.start} cannot stand there."
+    return f"The body is not valid JSON: {error}"
 
 
 def _sized(content: Any) -> Any:

@@ -127,7 +127,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             reply = await database_sync_to_async(command)(
                 self._actor(), self.principal, message.get("vehicle")
             )
-            self.watcher.tell(_log(reply.message, "info" if reply.done else "error"))
+            if not reply.told:
+                self.watcher.tell(_log(reply.message, "info" if reply.done else "error"))
         elif kind == "command_ack" and self._takes_commands():
             text = await database_sync_to_async(acknowledged)(self.principal.device_id or 0, message)
             self.watcher.tell(text)
@@ -187,6 +188,13 @@ def _person(user: Any, session_key: str | None) -> Principal | None:
     """With a session's key: whom it lets in now."""
     found = user_of(session_key) if session_key else user
     return person(found) if found is not None else None
+
+
+class NothingHere(AsyncWebsocketConsumer):
+    """Any other path: refused before the handshake, as HTTP 403."""
+
+    async def connect(self) -> None:
+        await self.close()
 
 
 def _view(query: dict[str, list[str]]) -> View:

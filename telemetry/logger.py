@@ -25,6 +25,8 @@ class Reply:
     done: bool
     message: str
     status: int = 200
+    told: bool = False
+    """Everybody who watches reads it in the log, who asked included."""
 
 
 def start(actor: Actor, principal: Principal, vehicle: Any = None) -> Reply:
@@ -46,9 +48,10 @@ def _wish(principal: Principal, wish: str, message: str) -> Reply:
     if cache.get(SEEN) is None:
         return Reply(False, "No replay logger runs beside this server.", 409)
     cache.set(WISH, wish, None)
-    for fleet in principal.roles or {}:
+    fleets = list(principal.roles or {})
+    for fleet in fleets:
         live.publish_log(fleet, message)
-    return Reply(True, message)
+    return Reply(True, message, told=bool(fleets))
 
 
 def _command(actor: Actor, principal: Principal, name: Any, action: str) -> Reply:

@@ -20,7 +20,7 @@ urlpatterns = [
     path("api/v1/sensor/<str:name>", sensors.SensorView.as_view(), name="sensor"),
     path("api/v1/sensor/<str:name>/history", sensors.HistoryView.as_view(), name="sensor-history"),
     path("api/v1/sensor/<str:name>/summary", sensors.SummaryView.as_view(), name="sensor-summary"),
-    path("api/v1/sensor/<str:name>/<str:type>", sensors.ReadingView.as_view(), name="sensor-reading"),
+    path("api/v1/sensor/<str:name>/<path:type>", sensors.ReadingView.as_view(), name="sensor-reading"),
     path("api/v1/health", status.health),
     path("api/v1/devices/<str:device>/move", moving.MoveView.as_view(), name="api-device-move"),
     path("vehicles/<slug:fleet>/<slug:vehicle>/track", track.track, name="telemetry-track"),

@@ -164,7 +164,7 @@ class World:
             "<int:alert>": str(self.alert.pk),
             "<str:token>": self.token,
             "<str:command>": str(self.command.public_id),
-            "<str:type>": "speed",
+            "<path:type>": "speed",
             "<str:driver>": self.driver.slug,
             "<str:model>": self.release.name,
             "<str:link>": signing.dumps(

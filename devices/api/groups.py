@@ -24,22 +24,27 @@ _MOST = 10_000
 _AT_ONCE = 500
 
 
+class _Names(serializers.ListField):
+    child = serializers.CharField(max_length=80)
+
+
 class DeviceGroupSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(source="slug", read_only=True)
     name = serializers.CharField(max_length=120)
-    devices = serializers.IntegerField(read_only=True)
+    devices = serializers.IntegerField(read_only=True, help_text="How many.")
     drifted = serializers.IntegerField(read_only=True)
     created_at = serializers.DateTimeField(read_only=True)
+
+
+class NewDeviceGroupSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    devices = _Names(required=False, max_length=_MOST, default=list, help_text="Ids of those that join it.")
 
 
 class DeviceGroupPageSerializer(serializers.Serializer[Any]):
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
     results = DeviceGroupSerializer(many=True)
-
-
-class _Names(serializers.ListField):
-    child = serializers.CharField(max_length=80)
 
 
 class DeviceGroupChangeSerializer(serializers.Serializer[Any]):
@@ -71,7 +76,7 @@ class GroupsView(APIView):
     @extend_schema(
         summary="Make a group (managers)",
         parameters=[IDEMPOTENCY_KEY],
-        request=DeviceGroupSerializer,
+        request=NewDeviceGroupSerializer,
         responses={
             201: DeviceGroupSerializer,
             400: ProblemSerializer,
@@ -84,12 +89,14 @@ class GroupsView(APIView):
     def post(self, request: Request, fleet: str) -> Response:
         owner = fleet_owner(request, fleet)
         check_role(request, owner, Role.MANAGER)
-        body = DeviceGroupSerializer(data=request.data)
+        body = NewDeviceGroupSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        joining = _devices(owner.fleet, body.validated_data["devices"], "devices")
         try:
             made = groups.make(Actor.of(request), owner.fleet, body.validated_data["name"])
         except FieldsError as error:
             raise exceptions.ValidationError(error.message_dict) from None
+        groups.place(Actor.of(request), made, joining, [])
         address = f"/api/v1/fleet/{owner.fleet.slug}/groups/{made.slug}"
         return Response(_told(made), status=201, headers={"Location": address})
 

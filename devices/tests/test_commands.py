@@ -67,7 +67,7 @@ def test_from_the_wish_to_what_became_of_it(car: Car, ann: User) -> None:
         "id": str(sent.public_id),
         "action": "start_heating",
         "parameters": {"target_temp": 21, "zone": "rear"},
-        "expires_at": sent.expires_at.isoformat(),
+        "expires_at": sent.expires_at.isoformat().replace("+00:00", "Z"),
     }
     assert (taken.state, taken.path) == (State.DELIVERED, "car_data")
     assert taken.delivered_at and taken.due_at == taken.delivered_at + commands.ANSWER_WITHIN

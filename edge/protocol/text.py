@@ -24,6 +24,8 @@ ALIASES: Final[dict[str, str]] = {
     "time": "timestamp",
 }
 MAX_DEPTH: Final = 8
+_FINER: Final = ((1e14, 1e6), (1e11, 1e3))
+"""As seconds they would lie after the year 5000."""
 _WHOLE: Final = {"stream_id", "sequence", "omitted", "state_crc", "content_crc"}
 
 
@@ -130,11 +132,13 @@ def _signal_numbers(value: Any) -> list[int]:
 
 
 def _timestamp(value: Any) -> float:
-    """Unix seconds, or ISO 8601 (UTC when it names no zone)."""
+    """Unix seconds (milliseconds, microseconds: told apart by size), or ISO 8601 (UTC when it names no zone)."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         pass
+    else:
+        return next((number / by for least, by in _FINER if abs(number) >= least), number)
     try:
         parsed = datetime.fromisoformat(value)
     except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet.access import principal_of, visible_fleets, visible_vehicles
+from fleet.access import Principal, principal_of, visible_fleets, visible_vehicles
 from fleet.alerts import Report, act, assign, comment, raise_alert, snooze
 from fleet.api.idempotency import IDEMPOTENCY_KEY, REPEATED, idempotent
 from fleet.api.moments import MomentField
@@ -120,19 +120,32 @@ class TriggerView(APIView):
         body = TriggerSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         sent = body.validated_data
+        principal = principal_of(request.user)
         vehicle = _vehicle(request, sent.get("vehicle_id"))
+        _check_device(principal, vehicle, sent["data"])
         report = Report(
             type=sent["type"],
             severity=sent["severity"],
             message=sent["message"] or sent["type"],
             at=sent.get("timestamp") or timezone.now(),
             data=sent["data"],
+            source="device" if principal.device_id is not None else "person",
         )
         done = raise_alert(vehicle, report)
         done.alert.vehicle = vehicle
         told: Any = AlertSerializer(done.alert)
         answer = {**told.data, "status": "success"}
         return Response(answer, status=201 if done.opened else 200)
+
+
+def _check_device(principal: Principal, vehicle: Vehicle, data: dict[str, Any]) -> None:
+    """A device that names another one has the wrong token, or the wrong name: it is told, as for readings."""
+    named = data.get("device_id") or data.get("deviceId")
+    if principal.device_id is None or not isinstance(named, str) or named == principal.name:
+        return
+    calls_itself_so = vehicle.devices.filter(pk=principal.device_id, external_id=named)
+    if not (vehicle.is_called(named) or calls_itself_so.exists()):
+        raise exceptions.NotFound(f"device_id: {named[:40]!r} is not this token's device.")
 
 
 def _vehicle(request: Request, name: str | None) -> Vehicle:
@@ -195,7 +208,10 @@ def _page(request: Request, found: Any, view: APIView) -> Response:
             raise exceptions.ValidationError({"state": f"{state[:40]!r} is no state of an alert."})
         found = found.waiting() if state == "waiting" else found.filter(state=state)
     if severity := asked.get("severity"):
-        found = found.filter(severity__gte=SeverityField().to_internal_value(severity))
+        try:
+            found = found.filter(severity__gte=SeverityField().to_internal_value(severity))
+        except serializers.ValidationError as error:
+            raise exceptions.ValidationError({"severity": error.detail}) from None
     if kind := asked.get("type"):
         found = found.filter(type=kind)
     if name := asked.get("vehicle"):

@@ -16,7 +16,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from fleet.api.packed import Refused, unpacked
-from fleet.jsontext import dumped
+from fleet.jsontext import dumped, not_json
 
 _NUL = b"\\u0000"
 _LONG = re.compile(rb"\d{19}")
@@ -100,7 +100,7 @@ def _read(body: bytes) -> tuple[Any, bool]:
         try:
             return json.loads(body), False
         except (ValueError, RecursionError):
-            raise exceptions.ParseError(f"The body is not valid JSON: {error}") from None
+            raise exceptions.ParseError(not_json(body, error)) from None
 
 
 def _check_charset(content_type: str) -> None:

@@ -35,10 +35,10 @@ def moment_of(value: Any) -> datetime:
 
 def _from_iso(text: str) -> datetime:
     before, space, zone = text.rpartition(" ")
-    if space and ":" in before:  # the + of a zone in an address, not written as %2B
-        text = f"{before}+{zone}"
+    # The + of a zone in an address, not written as %2B.
+    meant = f"{before}+{zone}" if space and ":" in before else text
     try:
-        parsed = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(meant)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:40]!r} is neither ISO 8601 nor Unix seconds") from None
@@ -66,4 +66,4 @@ class MomentField(serializers.Field[datetime, Any, str, Any]):
         return moment
 
     def to_representation(self, value: datetime) -> str:
-        return value.isoformat()
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

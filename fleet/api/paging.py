@@ -3,12 +3,17 @@
 A view names its pages as `pagination_class`, for the schema, and answers with them.
 """
 
+from base64 import b64decode
 from typing import Any
+from urllib.parse import parse_qs
 
 from django.core.exceptions import ValidationError as FieldsError
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+
+_PARTS = {"o", "p", "r"}
+"""Offset, position, direction: a cursor of ours has one of them."""
 
 
 class Pages(CursorPagination):
@@ -29,8 +34,22 @@ class Pages(CursorPagination):
                 {"cursor": ["Is not a cursor of ours: follow `next` as it is."]}
             ) from None
 
+    def get_page_size(self, request: Request) -> int | None:
+        text = request.query_params.get(self.page_size_query_param)
+        if not text:
+            return self.page_size
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text)):
+            reason = f"{text[:40]!r}: send a whole number from 1 on; a page has at most {self.max_page_size:,} rows."
+            raise exceptions.ValidationError({self.page_size_query_param: [reason]})
+        return min(int(text), self.max_page_size)
+
     def decode_cursor(self, request: Request) -> Any:
+        text = request.query_params.get(self.cursor_query_param)
         cursor = super().decode_cursor(request)
+        if text and not _PARTS & parse_qs(b64decode(text).decode("ascii")).keys():
+            raise ValueError(
+                "no cursor of ours"
+            )  # as the first page, it would send a client round in circles
         if cursor is not None and "\0" in str(cursor.position):
             raise ValueError("no text of ours")
         return cursor

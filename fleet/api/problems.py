@@ -74,6 +74,8 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
             exc = exceptions.PermissionDenied(*exc.args)
         case RequestDataTooBig():
             exc = Refused(413, f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes here.")
+        case exceptions.UnsupportedMediaType():
+            exc = exceptions.UnsupportedMediaType("", f"{exc.detail} Send {_taken_by(context.get('view'))}.")
         case SuspiciousOperation():  # of Django's own parsers: too many fields, a header that is none
             exc = exceptions.ParseError(str(exc))
         case OperationalError() | InterfaceError():
@@ -92,6 +94,12 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     if wait := getattr(exc, "wait", None):
         reply["Retry-After"] = str(max(1, math.ceil(wait)))
     return reply
+
+
+def _taken_by(view: Any) -> str:
+    return (
+        " or ".join(parser.media_type for parser in getattr(view, "parser_classes", ())) or "application/json"
+    )
 
 
 def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:

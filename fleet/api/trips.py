@@ -134,8 +134,8 @@ class TripListView(generics.GenericAPIView[TripSummary]):
     def post(self, request: Request) -> Response:
         demand_device(request)
         many = isinstance(request.data, list)
-        if many and len(request.data) > AT_ONCE:
-            raise exceptions.ValidationError([f"At most {AT_ONCE} summaries at once."])
+        if many and not 0 < len(request.data) <= AT_ONCE:
+            raise exceptions.ValidationError([f"Send 1 to {AT_ONCE} summaries at once."])
         told = TripToldSerializer(data=request.data, many=many)
         told.is_valid(raise_exception=True)
         bodies = told.validated_data if many else [told.validated_data]

@@ -205,7 +205,10 @@ class SummaryView(APIView):
 
 
 def _valid(kind: type[PeriodSerializer], request: Request) -> dict[str, Any]:
-    wish = kind(data=request.query_params)
+    asked = request.query_params.copy()
+    if "type" not in asked and "sensor_type" in asked:  # as the field is called in the answers
+        asked.setlist("type", asked.getlist("sensor_type"))
+    wish = kind(data=asked)
     wish.is_valid(raise_exception=True)
     found: dict[str, Any] = wish.validated_data
     return found

@@ -72,7 +72,7 @@ def stored(car: Car) -> TelemetryRecord:
 def test_the_documents_own_example(communicator: Communicator, car: Car) -> None:
     answer = communicator.post(PAYLOAD)
     assert answer.status_code == 200
-    assert answer.json() == {"status": "received", "message": "1 stored", "commands": []}
+    assert answer.json() == {"status": "received", "message": "1 received", "commands": []}
     row = stored(car)
     assert row.time == datetime(2024, 11, 4, 10, 30, tzinfo=UTC)
     assert (row.speed_kmh, row.latitude_deg, row.longitude_deg) == (65, 60.1699, 24.9384)
@@ -190,7 +190,7 @@ def test_one_odd_reading_does_not_lose_the_others(communicator: Communicator, ca
 def test_a_list_keeps_the_good_ones(communicator: Communicator, car: Car) -> None:
     rows = [body(timestamp=1730716200 + n) for n in range(3)]
     answer = communicator.post([rows[0], body(data=None), rows[1], body(license_plate="NO"), rows[2]]).json()
-    assert (answer["status"], answer["message"]) == ("received", "3 stored")
+    assert (answer["status"], answer["message"]) == ("received", "3 received")
     assert [(each["record"], each["field"]) for each in answer["rejected"]] == [
         (1, "data"), (3, "license_plate"),
     ]  # fmt: skip
@@ -223,7 +223,7 @@ def test_repeated_and_shuffled_bodies_give_the_same_rows(communicator: Communica
 
 def test_a_repetition_says_so(communicator: Communicator) -> None:
     communicator.post(PAYLOAD)
-    assert communicator.post(PAYLOAD).json()["message"] == "0 stored, 1 known already"
+    assert communicator.post(PAYLOAD).json()["message"] == "0 received, 1 again"
 
 
 def test_gzip_and_sizes(communicator: Communicator, settings: Any) -> None:

@@ -134,7 +134,7 @@ class CarDataView(DocumentView):
 
     def answer(self, principal: Principal, delivery: Delivery, told: dict[str, Any]) -> dict[str, Any]:
         stored, repeated = told.pop("accepted"), told.pop("repeated")
-        message = f"{stored} stored" + (f", {repeated} known already" if repeated else "")
+        message = f"{stored} received" + (f", {repeated} again" if repeated else "")
         waiting = _commands(principal, delivery)
         return {"status": "received", "message": message, "commands": waiting, **told}
 

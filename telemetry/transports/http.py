@@ -49,6 +49,8 @@ class RefusalSerializer(serializers.Serializer[Any]):
 
 
 class IsDevice(permissions.BasePermission):
+    message = "This is for devices: send a device's token, or log in with a device's account."
+
     def has_permission(self, request: Request, view: Any) -> bool:
         return isinstance(request.user, Principal) and request.user.device_id is not None
 

@@ -19,10 +19,13 @@ from edge.protocol.telemetry_pb2 import Telemetry
 from edge.protocol.text import MAX_DEPTH
 from fleet.access import Principal
 from fleet.api.moments import moment_of
+from fleet.jsontext import not_json
 from telemetry.frames import Arrival, Delivery, Rejection
 from telemetry.transports.body import RefusedError, fingerprint
 
 _LISTS: Final = ("readings", "records", "data", "batch")
+ABOUT: Final = frozenset({"timestamp", "device_id", "deviceId", "sensor_id", "source", "type"})
+"""What may stand beside readings without being one."""
 SWITCHES: Final = frozenset({"ignition", "charging"})
 
 
@@ -116,7 +119,7 @@ def documents_in(body: bytes) -> tuple[list[Any], bool]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RefusedError(400, f"The body is not valid JSON: {error}") from error
+        raise RefusedError(400, not_json(body, error)) from error
     if isinstance(content, dict):
         content = _unwrapped(content)
     documents = content if isinstance(content, list) else [content]
@@ -132,8 +135,10 @@ def _unwrapped(content: dict[str, Any]) -> Any:
     """The list of an object that is one in all but form, each of its objects with what stands around the list."""
     for name in _LISTS:
         inner = content.get(name)
-        if isinstance(inner, list) and inner and all(isinstance(each, dict) for each in inner):
-            around = {key: value for key, value in content.items() if key != name}
+        if not isinstance(inner, list) or not all(isinstance(each, dict) for each in inner):
+            continue
+        around = {key: value for key, value in content.items() if key != name}
+        if inner or around.keys() <= ABOUT:
             return [{**around, **each} for each in inner]
     return content
 
