@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 from django.utils import timezone
 from rest_framework.views import APIView
+from tuf.api.metadata import Metadata, Root
 
 from devices import commands, groups
 from devices.configuration import Edit, Owner, write
@@ -130,7 +131,10 @@ class World:
         self.released("lanes", None)
         for each in (fleet, None):
             repository = TufRepository.objects.create(fleet=each)
-            repository.metadata.create(role="root", version=1, body="{}", expires_at=now)
+            root = Metadata(Root(expires=now.replace(microsecond=0) + timedelta(days=365)))
+            repository.metadata.create(
+                role="root", version=1, body=root.to_bytes().decode(), expires_at=root.signed.expires
+            )
 
         self.group = groups.make(SYSTEM, fleet, "Night shift")
         for owner in (Owner(fleet), Owner(fleet, group=self.group), Owner(fleet, device=self.own.device)):
