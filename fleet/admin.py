@@ -265,6 +265,10 @@ class PieceAdmin(ReadOnlyAdmin):
 
 from fleet import (  # noqa: E402 - after the bases they stand on
     admin_notifications,  # noqa: F401
+    driving_admin,  # noqa: F401
+    geofence_admin,  # noqa: F401
+    journey_admin,  # noqa: F401
     peopleadmin,  # noqa: F401
+    report_admin,  # noqa: F401
     rollup_admin,  # noqa: F401
 )

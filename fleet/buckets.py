@@ -1,6 +1,6 @@
 """Sums up days from stored rows, and stores the sums. The same rows give the same sums, whatever came when.
 
-A further source of trips is one more SELECT in `_trips`. What only telemetry knows it registers here.
+What only telemetry knows it registers here.
 """
 
 from collections import Counter, defaultdict
@@ -12,8 +12,10 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 
 from fleet import months
+from fleet.attribution import attributed, cost_of, night_of, share_out
 from fleet.days import bounds, day_of
 from fleet.legs import LONGEST, legs
+from fleet.matching import MATCHED_SQL
 from fleet.models import Alert, DriverDay, FleetDay, Kind, Part, Severity, TripSummary, VehicleDay
 from fleet.ranges import Range, joined, with_ranges
 
@@ -23,15 +25,18 @@ Sums = Counter[str]
 
 DRIVEN = (
     "trips", "distance_mm", "driving_ms", "risk_mm", "scored_mm", "counted_mm",
-    "trip_info", "trip_warning", "trip_critical",
+    "trip_info", "trip_warning", "trip_critical", "harsh_accelerations", "harsh_brakings", "harsh_corners",
+    "speeding_ms", "idling_ms", "night_ms", "seen_mm", "turning_mm", "timed_ms",
 )  # fmt: skip
+HEARD = ("records", "seen_mm", "turning_mm", "timed_ms")
+"""What telemetry counts; of drivers by their share of the vehicle's day."""
 ALERTS = {
     Severity.INFO: "alerts_info",
     Severity.WARNING: "alerts_warning",
     Severity.CRITICAL: "alerts_critical",
 }
 SEEN = (*DRIVEN, *ALERTS.values(), "records")
-COLUMNS = {Part.DRIVING: SEEN[:-1], Part.ACTIVITY: ("records",)}
+COLUMNS = {Part.DRIVING: tuple(name for name in SEEN if name not in HEARD), Part.ACTIVITY: HEARD}
 _EMPTY = dict.fromkeys(SEEN, 0)
 ACTIVE = Q(records__gt=0) | Q(driving_ms__gt=0) | Q(trips__gt=0)
 
@@ -40,8 +45,8 @@ ACTIVE = Q(records__gt=0) | Q(driving_ms__gt=0) | Q(trips__gt=0)
 class Activity:
     """How telemetry tells of its records."""
 
-    count: Callable[[dict[Bucket, Range]], dict[Bucket, int]]
-    """Records in each range; a bucket that is missing in the answer keeps what is known of it."""
+    count: Callable[[dict[Bucket, Range]], dict[Bucket, Sums]]
+    """The columns HEARD of each range; a bucket that is missing in the answer keeps what is known of it."""
     days: Callable[[int], Iterable[Bucket]]
     """Vehicles of a fleet and the days of UTC on which they have records."""
 
@@ -56,18 +61,24 @@ sources = _Sources()
 
 def recompute(fleet_id: int, zone: str, wanted: dict[Part, set[Bucket]]) -> None:
     """Sum up these days of these vehicles, and the fleet's. Call within a transaction, one at a time per fleet."""
+    gone: set[tuple[str, date]] = set()
     if driving := wanted.get(Part.DRIVING):
         by_vehicle, by_driver = _driven(fleet_id, zone, driving)
         _keep_vehicles(fleet_id, Part.DRIVING, driving, by_vehicle)
-        _keep_drivers(fleet_id, driving, by_driver)
+        gone = _keep_drivers(fleet_id, driving, by_driver)
     if active := wanted.get(Part.ACTIVITY):
         ranges = _ranges(zone, active)
         for source in sources.activity:
             counted = source.count(ranges)
-            found = {bucket: Counter(records=count) for bucket, count in counted.items() if count}
+            found = {bucket: sums for bucket, sums in counted.items() if any(sums.values())}
             _keep_vehicles(fleet_id, Part.ACTIVITY, set(counted), found)
     touched = {bucket for buckets in wanted.values() for bucket in buckets}
+    share_out(fleet_id, touched)
     months.keep_vehicles(fleet_id, touched, SEEN, ACTIVE)
+    left = (
+        DriverDay.objects.filter(_among(touched), fleet=fleet_id).values_list("driver_id", "day").distinct()
+    )
+    months.keep_drivers(fleet_id, gone | set(left), DRIVEN)
     _keep_fleet(fleet_id, {day for _, day in touched})
 
 
@@ -77,14 +88,21 @@ def _driven(
     by_vehicle: dict[Bucket, Sums] = {}
     by_driver: dict[tuple[str, Bucket], Sums] = {}
     ranges = joined(_ranges(zone, wanted).values())
-    for trip in _trips(fleet_id, ranges):
-        for leg in legs(trip, zone):
+    trips = list(_trips(fleet_id, ranges))
+    night = night_of(fleet_id)
+    for trip in trips:
+        for leg in legs(trip, zone, night):
             bucket = leg.vehicle_id, leg.day
             if bucket not in wanted:
                 continue
             by_vehicle.setdefault(bucket, Counter()).update(leg.sums)
             if leg.driver_id:
                 by_driver.setdefault((leg.driver_id, bucket), Counter()).update(leg.sums)
+    for event in attributed(fleet_id, ranges, trips):
+        bucket, sums = (event.vehicle_id, day_of(zone, event.started_at)), cost_of(event)
+        by_vehicle.setdefault(bucket, Counter()).update(sums)
+        if event.driver_id:
+            by_driver.setdefault((event.driver_id, bucket), Counter()).update(sums)
     for alert in _alerts(fleet_id, ranges):
         bucket = alert.vehicle_id, day_of(zone, alert.first_at)
         by_vehicle.setdefault(bucket, Counter())[ALERTS[Severity(alert.severity)]] += 1
@@ -98,16 +116,30 @@ def _ranges(zone: str, wanted: Iterable[Bucket]) -> dict[Bucket, Range]:
 _TRIP = "id, vehicle_id, driver_id, start_time, end_time, distance_m, duration_s, mean_risk, alerts"
 
 
+_DETECTED = (
+    "-t.id AS id, t.vehicle_id, '' AS driver_id, t.started_at AS start_time, t.ended_at AS end_time, t.distance_m, "
+    "t.duration_s, NULL AS mean_risk, '{}' AS alerts"
+)
+"""A detected trip as a summary that knows less."""
+
+
 def _trips(fleet_id: int, ranges: Sequence[Range]) -> Iterable[TripSummary]:
-    """Every trip that may reach into one of the ranges, once."""
+    """Every trip that may reach into one of the ranges, once. A drive that a device summed up is not counted again
+    where it was detected: the summary knows its driver and risk."""
     asked, params = with_ranges([Range(one.vehicle_id, one.start - LONGEST, one.end) for one in ranges])
     columns = ", ".join(f"t.{name}" for name in _TRIP.split(", "))
-    rows = TripSummary.objects.raw(
+    told = TripSummary.objects.raw(
         f"{asked} SELECT {columns} FROM asked JOIN trip_summaries t ON t.vehicle_id = asked.vehicle_id "
         "AND t.start_time >= asked.opens AND t.start_time < asked.closes WHERE t.fleet_id = %s",
         [*params, fleet_id],
     )
-    return {trip.pk: trip for trip in rows}.values()
+    detected = TripSummary.objects.raw(
+        f"{asked} SELECT {_DETECTED} FROM asked JOIN trips t ON t.vehicle_id = asked.vehicle_id "
+        "AND t.started_at >= asked.opens AND t.started_at < asked.closes WHERE t.fleet_id = %s "
+        f"AND NOT EXISTS (SELECT 1 FROM trip_summaries s WHERE s.fleet_id = t.fleet_id AND {MATCHED_SQL})",
+        [*params, fleet_id],
+    )
+    return {trip.pk: trip for trip in (*told, *detected)}.values()
 
 
 def _alerts(fleet_id: int, ranges: Sequence[Range]) -> Iterable[Alert]:
@@ -135,7 +167,10 @@ def _keep_vehicles(fleet_id: int, part: Part, wanted: Collection[Bucket], found:
         empty.filter(**_EMPTY).delete()
 
 
-def _keep_drivers(fleet_id: int, wanted: Collection[Bucket], found: dict[tuple[str, Bucket], Sums]) -> None:
+def _keep_drivers(
+    fleet_id: int, wanted: Collection[Bucket], found: dict[tuple[str, Bucket], Sums]
+) -> set[tuple[str, date]]:
+    """Answers whose days are gone."""
     rows = [
         DriverDay(
             fleet_id=fleet_id, driver_id=driver, vehicle_id=vehicle, day=day,
@@ -157,7 +192,7 @@ def _keep_drivers(fleet_id: int, wanted: Collection[Bucket], found: dict[tuple[s
     }
     if gone:
         DriverDay.objects.filter(pk__in=list(gone)).delete()
-    months.keep_drivers(fleet_id, {*gone.values(), *((driver, day) for driver, (_, day) in found)}, DRIVEN)
+    return set(gone.values())
 
 
 def _keep_fleet(fleet_id: int, days: Collection[date]) -> None:

@@ -29,9 +29,13 @@ def touch_everything(fleet_id: int) -> int:
     driven = DriverDay.objects.filter(fleet=OuterRef("fleet"), driver_id=OuterRef("driver_id"))
     driven = driven.annotate(month=TruncMonth("day")).filter(month=OuterRef("month"))
     DriverMonth.objects.filter(~Exists(driven), fleet=fleet_id).delete()
-    for days in range(LONGEST.days + 1):
-        lasting = f"AND (r.end_time IS NULL OR {_day('r.end_time')} >= {_day('r.start_time', days)})"
-        _touch(fleet_id, "trip_summaries", _day("r.start_time", days), lasting if days else "")
+    for table, start, end in (
+        ("trip_summaries", "r.start_time", "r.end_time"),
+        ("trips", "r.started_at", "r.ended_at"),
+    ):
+        for days in range(LONGEST.days + 1):
+            lasting = f"AND ({end} IS NULL OR {_day(end)} >= {_day(start, days)})"
+            _touch(fleet_id, table, _day(start, days), lasting if days else "")
     _touch(fleet_id, "alerts", _day("r.first_at"))
     # A sum made in another zone may stand on the day before or after the one it will have.
     for part in Part:

@@ -8,7 +8,7 @@ ends with the same row.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from django.db import transaction
 
 from fleet import urgencies
 from fleet.legs import utc_days
+from fleet.matching import beside, days_of
 from fleet.models import TripSummary, Vehicle
 from fleet.rollups import Touch, driving, touch
 
@@ -72,15 +73,20 @@ def _keep(vehicle: Vehicle, told: TripTold, touched: list[Touch]) -> Kept:
     if trip.vehicle_id != vehicle.pk:
         raise OtherVehicleError(told.trip_id)
     trip.vehicle, trip.fleet = vehicle, vehicle.fleet
-    days = utc_days(trip) if created else set()
+    days = _days(trip) if created else set()
     if version > trip.version:
-        days = utc_days(trip)
+        days = _days(trip)
         for name, value in columns.items():
             setattr(trip, name, value)
         trip.save()
-        days |= utc_days(trip)
+        days |= _days(trip)
         urgencies.tell(trip)
     elif created:
         urgencies.tell(trip)
     touched += driving(vehicle.fleet_id, vehicle.pk, days)
     return Kept(trip, created)
+
+
+def _days(trip: TripSummary) -> set[date]:
+    """Its days, and those of detected trips that are counted for themselves only without it."""
+    return utc_days(trip).union(*(days_of(one) for one in beside(trip)))

@@ -1,17 +1,26 @@
 """Paths of the fleet's pages and API."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import include, path
 
 from fleet.api import alerts, audit, escalation, rules
+from fleet.api import drivingevents as driving_api
+from fleet.api import geofences as fences_api
 from fleet.api import notifications as told
 from fleet.api import statistics as statistics_api
 from fleet.api import webhooks as hooks
 from fleet.api.drivers import DriverListView, DriverView
 from fleet.api.invitations import FleetInvitationsView, FleetInvitationView, ResendView
+from fleet.api.journeys import (
+    ChargingSessionListView,
+    DetectedTripListView,
+    DetectedTripView,
+    StopListView,
+)
 from fleet.api.members import MembersView, MemberView
 from fleet.api.scenarios import AnnotationsView, ScenarioListView, ScenarioView
 from fleet.api.sensor_catalogue import SensorCatalogueView
+from fleet.api.triprules import TripRulesView
 from fleet.api.trips import TripListView, TripView
 from fleet.api.tus import UploadView
 from fleet.api.vehicle import VehicleView
@@ -20,6 +29,7 @@ from fleet.api.videos import VideoFileView, VideosView
 from fleet.pages import (
     account,
     drivers,
+    geofences,
     hub,
     leaderboard,
     live_map,
@@ -28,6 +38,7 @@ from fleet.pages import (
     members,
     notifications,
     reset,
+    rests,
     scenarios,
     sensors,
     vehicle,
@@ -35,14 +46,21 @@ from fleet.pages import (
 )
 from fleet.pages import alerts as alert_pages
 from fleet.pages import audit as audit_pages
+from fleet.pages import drivingevents as driving_pages
+from fleet.pages import drivingsettings as driving_settings
 from fleet.pages import fleet_notifications as settings_pages
 from fleet.pages import notification_choices as choices
 from fleet.pages import rules as rule_pages
 from fleet.pages import statistics as statistics_pages
+from fleet.pages import trip as trip_page
+from fleet.pages import triprules as triprule_pages
+from fleet.pages import trips as trip_pages
+from fleet.pages.geofence import geofence
 from fleet.pages.invitation import invitation
 from fleet.pages.secondfactor import second_factor_page
 
 urlpatterns = [
+    path("", include("fleet.reports.urls")),
     path("", live_map.live_map, name="live-map"),
     path("live/positions", live_map.positions, name="live-positions"),
     path("alerts", alert_pages.inbox, name="alerts-page"),
@@ -118,6 +136,20 @@ urlpatterns = [
         rules.EpisodesView.as_view(),
         name="alert-rule-episodes",
     ),
+    path("api/v1/geofences", fences_api.GeofencesView.as_view(), name="geofences-api"),
+    path("api/v1/geofences/<int:geofence>", fences_api.GeofenceView.as_view(), name="geofence-api"),
+    path(
+        "api/v1/geofences/<int:geofence>/visits",
+        fences_api.GeofenceVisitsView.as_view(),
+        name="geofence-visits-api",
+    ),
+    path("live/geofences", geofences.drawn, name="geofences-drawn"),
+    path("fleets/<slug:fleet>/geofences", geofences.geofence_list, name="geofences-page"),
+    path("fleets/<slug:fleet>/geofences/new", geofences.new, name="geofence-new"),
+    path("fleets/<slug:fleet>/geofences/import", geofences.bring_in, name="geofence-import"),
+    path("fleets/<slug:fleet>/geofences/<int:geofence>", geofence, name="geofence-page"),
+    path("fleets/<slug:fleet>/geofences/<int:geofence>/edit", geofences.edit, name="geofence-edit"),
+    path("fleets/<slug:fleet>/geofences/<int:geofence>/delete", geofences.delete, name="geofence-delete"),
     path("fleets/<slug:fleet>/sensors", sensors.catalogue, name="fleet-sensors"),
     path(
         "api/v1/fleet/<slug:fleet>/sensor-catalogue", SensorCatalogueView.as_view(), name="sensor-catalogue"
@@ -141,17 +173,52 @@ urlpatterns = [
         name="fleet-leaderboard",
     ),
     path("api/v1/drivers/leaderboard", statistics_api.LeaderboardView.as_view(), name="leaderboard-api"),
+    path("driving-events", driving_pages.event_list, name="driving-events"),
+    path("driving-events/<int:event>", driving_pages.event, name="driving-event"),
+    path("driving-events/<int:event>/act", driving_pages.act_on, name="driving-event-act"),
+    path("fleets/<slug:fleet>/driving", driving_settings.settings_page, name="driving-settings"),
+    path("api/v1/driving-events", driving_api.DrivingEventsView.as_view(), name="driving-events-api"),
+    path(
+        "api/v1/driving-events/<int:event>", driving_api.DrivingEventView.as_view(), name="driving-event-api"
+    ),
+    path(
+        "api/v1/driving-events/<int:event>/dismiss",
+        driving_api.DismissView.as_view(),
+        name="driving-event-dismiss-api",
+    ),
+    path(
+        "api/v1/driving-events/<int:event>/restore",
+        driving_api.RestoreView.as_view(),
+        name="driving-event-restore-api",
+    ),
     path("statistics", statistics_pages.overview, name="statistics"),
     path("leaderboard", leaderboard.drivers, name="leaderboard"),
     path("drivers/", drivers.driver_list, name="drivers"),
     path("api/v1/drivers", DriverListView.as_view(), name="drivers-api"),
     path("api/v1/drivers/<str:driver>", DriverView.as_view(), name="driver-api"),
+    path("trips", trip_pages.trip_list, name="trips-page"),
+    path("trips/<int:trip>", trip_page.trip, name="trip-page"),
+    path("stops", rests.stops, name="stops-page"),
+    path("charging", rests.charging, name="charging-page"),
+    path("fleets/<slug:fleet>/trip-rules", triprule_pages.trip_rules, name="trip-rules"),
+    path("api/v1/fleet/<slug:fleet>/trip-rules", TripRulesView.as_view(), name="trip-rules-api"),
+    path("api/v1/detected-trips", DetectedTripListView.as_view(), name="detected-trips"),
+    path("api/v1/detected-trips/<int:trip>", DetectedTripView.as_view(), name="detected-trip"),
+    path("api/v1/stops", StopListView.as_view(), name="stops"),
+    path("api/v1/charging-sessions", ChargingSessionListView.as_view(), name="charging-sessions"),
+    path("api/v1/drivers/<str:driver>/score", driving_api.DriverScoreView.as_view(), name="driver-score-api"),
     path("scenarios/", scenarios.scenarios, name="scenarios"),
     path("scenarios/<str:scenario>/", scenarios.scenario, name="scenario"),
     path("scenarios/<str:scenario>/delete", scenarios.delete, name="scenario-delete"),
     path("api/v1/vehicles", VehicleListView.as_view(), name="vehicles"),
     path("api/v1/vehicles/<str:name>", VehicleView.as_view(), name="api-vehicle"),
     path("api/v1/vehicles/<str:name>/status", VehicleStatusView.as_view(), name="vehicle-status"),
+    path(
+        "api/v1/vehicles/<str:name>/visits", fences_api.VehicleVisitsView.as_view(), name="vehicle-visits-api"
+    ),
+    path(
+        "api/v1/vehicles/<str:name>/score", driving_api.VehicleScoreView.as_view(), name="vehicle-score-api"
+    ),
     path("api/v1/trips", TripListView.as_view(), name="trips"),
     path("api/v1/trips/<str:trip>", TripView.as_view(), name="trip"),
     path("api/v1/scenarios", ScenarioListView.as_view(), name="scenario-list"),

@@ -12,6 +12,8 @@ from telemetry.models import (
     Frame,
     Gap,
     HeldFrame,
+    Paced,
+    PacedDerived,
     Stream,
     TelemetryRecord,
     Touched,
@@ -83,15 +85,15 @@ class CompressionStatAdmin(ReadOnlyAdmin):
         return f"{stat.compression_ratio:.1%}"
 
 
-@admin.register(Touched)
+@admin.register(Touched, Paced)
 class TouchedAdmin(ReadOnlyAdmin):
     """Empty when all that follows from stored records is up to date."""
 
-    list_display = ("vehicle", "first_us", "last_us", "version")
+    list_display = ("vehicle", "first_us", "last_us", "due_us", "version")
     list_select_related = ("vehicle",)
 
 
-@admin.register(Derived)
+@admin.register(Derived, PacedDerived)
 class DerivedAdmin(ReadOnlyAdmin):
     list_display = ("vehicle", "last_us")
     list_select_related = ("vehicle",)

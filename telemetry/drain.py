@@ -137,8 +137,10 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
     activity.note(counts)
     records = [*new, *replaced]
     updates, watched = vehicle_state.advance(records)
+    spans = touched.stretches(records)
+    touched.PACED.widen(spans)
     if watched:
-        touched.note(record for record in records if record.vehicle_id in watched)
+        touched.QUICK.widen([span for span in spans if span[0] in watched])
         transaction.on_commit(lambda: nudge.derive(watched))
     news = {stream.stream.vehicle_id: told for stream in streams if (told := stream.news())}
     transaction.on_commit(lambda: _tell(updates, news))

@@ -197,7 +197,7 @@ def ratio(transmitted: int, skipped: int) -> float:
     return skipped / total if total else 0.0
 
 
-class Touched(models.Model):
+class TouchedSpan(models.Model):
     """Whose history changed where since it was last derived from. The drain widens the span in the transaction that
     stores the records; `telemetry.derive` deletes the row with its results, unless the version has moved on."""
 
@@ -206,17 +206,33 @@ class Touched(models.Model):
     )
     first_us = models.BigIntegerField(help_text="Event time, microseconds since 1970.")
     last_us = models.BigIntegerField()
+    due_us = models.BigIntegerField(default=0, help_text="Wall clock, microseconds: not looked at before.")
     version = models.BigIntegerField(default=1)
 
     class Meta:
-        db_table = "telemetry_touched"
-        verbose_name_plural = "touched"
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.vehicle_id} from {self.first_us} to {self.last_us}"
 
 
-class Derived(models.Model):
+class Touched(TouchedSpan):
+    """For alert rules: vehicles that they concern."""
+
+    class Meta:
+        db_table = "telemetry_touched"
+        verbose_name_plural = "touched"
+
+
+class Paced(TouchedSpan):
+    """For all that can wait some seconds: every vehicle."""
+
+    class Meta:
+        db_table = "telemetry_paced"
+        verbose_name_plural = "paced"
+
+
+class Reach(models.Model):
     """The newest event time of a vehicle that was derived from: what is later only needs to go on from there."""
 
     vehicle = models.OneToOneField(
@@ -225,8 +241,19 @@ class Derived(models.Model):
     last_us = models.BigIntegerField()
 
     class Meta:
-        db_table = "telemetry_derived"
-        verbose_name_plural = "derived"
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.vehicle_id} up to {self.last_us}"
+
+
+class Derived(Reach):
+    class Meta:
+        db_table = "telemetry_derived"
+        verbose_name_plural = "derived"
+
+
+class PacedDerived(Reach):
+    class Meta:
+        db_table = "telemetry_paced_derived"
+        verbose_name_plural = "paced derived"

@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from telemetry import derive as derivation
 from telemetry import drain as drains
-from telemetry import housekeeping, nudge, touched
+from telemetry import driving_anew, housekeeping, nudge
+from telemetry.touched import PACED, QUICK, Lane
 
 
 @shared_task(name="telemetry.drain")
@@ -21,11 +22,21 @@ def drain(shard: int) -> None:
 
 @shared_task(name="telemetry.derive")
 def derive(shard: int) -> None:
-    """What follows from records that were stored; then look once more after lowering the flag."""
-    nudge.keep_up(shard, "derive")
-    derivation.derive(shard, lambda: nudge.keep_up(shard, "derive"))
-    nudge.lower(shard, "derive")
-    derivation.derive(shard)
+    """What somebody waits for; then look once more after lowering the flag."""
+    _derive(shard, "derive", QUICK)
+
+
+@shared_task(name="telemetry.derive_paced")
+def derive_paced(shard: int) -> None:
+    """What can wait some seconds."""
+    _derive(shard, "derive_paced", PACED)
+
+
+def _derive(shard: int, task: str, lane: Lane) -> None:
+    nudge.keep_up(shard, task)
+    derivation.derive(shard, lambda: nudge.keep_up(shard, task), lane)
+    nudge.lower(shard, task)
+    derivation.derive(shard, lane=lane)
 
 
 @shared_task(name="telemetry.take_up_rules")
@@ -40,9 +51,11 @@ def sweep() -> None:
         nudge.lower(shard)
         nudge.send(shard)
     derivation.take_up()
-    for shard in touched.shards():
-        nudge.lower(shard, "derive")
-        nudge.send(shard, "derive")
+    driving_anew.take_up()
+    for task, lane in (("derive", QUICK), ("derive_paced", PACED)):
+        for shard in derivation.waiting(lane):
+            nudge.lower(shard, task)
+            nudge.send(shard, task)
     housekeeping.beat(timezone.now())
 
 

@@ -4,7 +4,9 @@ from django.urls import path
 
 from telemetry import status
 from telemetry.api import moving, sensors
+from telemetry.api.trips import TripTrackView
 from telemetry.pages import arriving, charts, compression, rule_trial, track
+from telemetry.pages import trip as trip_tracks
 from telemetry.transports.car_data import CarDataView
 from telemetry.transports.http import TelemetryView
 from telemetry.transports.sensor_data import SensorDataView
@@ -25,6 +27,11 @@ urlpatterns = [
     path("api/v1/devices/<str:device>/move", moving.MoveView.as_view(), name="api-device-move"),
     path("vehicles/<slug:fleet>/<slug:vehicle>/track", track.track, name="telemetry-track"),
     path("vehicles/<slug:fleet>/<slug:vehicle>/charts", charts.charts, name="telemetry-charts"),
+    path("trips/<int:trip>/track", trip_tracks.track, name="trip-track"),
+    path("trips/<int:trip>/file/<slug:kind>", trip_tracks.track_file, name="trip-file"),
+    path(
+        "api/v1/detected-trips/<int:trip>/track/<slug:kind>", TripTrackView.as_view(), name="trip-track-api"
+    ),
     path("fleets/<slug:fleet>/rules/try", rule_trial.rule_trial, name="rule-trial"),
     path(
         "vehicles/<slug:fleet>/<slug:vehicle>/compression",

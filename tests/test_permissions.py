@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -28,19 +28,26 @@ from fleet.audit import SYSTEM, Actor
 from fleet.models import (
     AlertRule,
     Driver,
+    DrivingEvent,
     EscalationStep,
     Fleet,
+    Geofence,
     Notification,
+    ReportSchedule,
     Role,
     Scenario,
     Severity,
     TripSummary,
     User,
     VehicleState,
+    Visit,
     Webhook,
 )
+from fleet.reports import exports, registry, schedules
+from fleet.reports.wishes import Wish
 from profiles.versions import Condition, Upload, store
 from tests.environment import ROOT
+from tests.journeys import make_trip
 from tests.world import Car, make_car, make_person
 
 CALLERS = ("nobody", "other device", "other person", "own device", "viewer", "manager", "owner", "staff")
@@ -127,18 +134,26 @@ class World:
             )
 
         fleet = self.own.vehicle.fleet
+        self.trip = make_trip(self.own, now)
         self.release = self.released("detector", fleet)
         self.released("lanes", None)
         for each in (fleet, None):
-            repository = TufRepository.objects.create(fleet=each)
-            root = Metadata(Root(expires=now.replace(microsecond=0) + timedelta(days=365)))
-            repository.metadata.create(
-                role="root", version=1, body=root.to_bytes().decode(), expires_at=root.signed.expires
-            )
+            self.trusted(each)
 
+        self.event = DrivingEvent.objects.create(
+            fleet=fleet, vehicle=self.own.vehicle, kind="harsh_braking", started_at=now, ended_at=now
+        )
         self.group = groups.make(SYSTEM, fleet, "Night shift")
         for owner in (Owner(fleet), Owner(fleet, group=self.group), Owner(fleet, device=self.own.device)):
             write(SYSTEM, owner, Edit({"log_level": "info"}))
+
+    @staticmethod
+    def trusted(fleet: Fleet | None) -> None:
+        """A TUF repository with its first root."""
+        root = Metadata(Root(expires=timezone.now().replace(microsecond=0) + timedelta(days=365)))
+        TufRepository.objects.create(fleet=fleet).metadata.create(
+            role="root", version=1, body=root.to_bytes().decode(), expires_at=root.signed.expires
+        )
 
     def address(self, route: str) -> str:
         """The route with what belongs to the own fleet in its places."""
@@ -165,6 +180,8 @@ class World:
             "<slug:device>": self.own.device.slug,
             "<int:release>": str(self.release.pk),
             "<str:act>": "acknowledge",
+            "<slug:kind>": "gpx",
+            "<int:trip>": str(self.trip.pk),
             "<int:alert>": str(self.alert.pk),
             "<str:token>": self.token,
             "<str:command>": str(self.command.public_id),
@@ -180,13 +197,17 @@ class World:
             "<path:target>": f"detector/{self.release.sha256}.1",
             "<path:shared_target>": f"lanes/{self.release.sha256}.1",
             "<slug:group>": self.still_there().slug,
+            "<int:event>": str(self.event.pk),
+            "<slug:report>": "trips",
         }
 
     def makers(self) -> dict[str, Callable[[], dict[str, str]]]:
         return {
             "webhook delivery step secret": self.hooked,
             "rule trip scenario video upload": self.recorded,
+            "geofence": self.fenced,
             "member invitation": self.joined,
+            "export schedule": self.reported,
         }
 
     def hooked(self) -> dict[str, str]:
@@ -204,6 +225,18 @@ class World:
             "<int:step>": str(step.pk),
             "<str:secret>": secret.prefix,
         }
+
+    def reported(self) -> dict[str, str]:
+        """A file that the viewer asked for, and a schedule; new ones each time, for who may delete them does."""
+        viewer, fleet, day = self.people["viewer"], self.own.vehicle.fleet, timezone.now().date()
+        wish, report = Wish(first=day, last=day), registry.named("trips")
+        assert report
+        export = exports.ask_for(Actor("viewer", viewer), fleet, report, "csv", wish)
+        exports.make_due()
+        fields = {"name": "Daily", "report": "trips", "format": "csv", "rhythm": "daily", "at": time(6)}
+        plan = schedules.Plan(fields | {"time_zone": "UTC"}, Wish(), [viewer.email])
+        schedule = schedules.keep(SYSTEM, ReportSchedule(fleet=fleet), plan)
+        return {"<uuid:export>": str(export.uid), "<int:schedule>": str(schedule.pk)}
 
     def released(self, name: str, fleet: Fleet | None) -> ModelRelease:
         return ModelRelease.objects.create(
@@ -249,6 +282,22 @@ class World:
             "<uuid:video>": str(video.uid),
             "<uuid:upload>": str(upload.uid),
         }
+
+    def fenced(self) -> dict[str, str]:
+        """A new geofence each time, for who may delete it does."""
+        number = Geofence.objects.count()
+        fence = Geofence.objects.create(
+            fleet=self.own.vehicle.fleet, name=f"Yard {number}", kind="circle", radius_m=100, since=timezone.now(),
+            geometry={"type": "Point", "coordinates": [13.5, 52.4]},
+        )  # fmt: skip
+        Visit.objects.create(
+            geofence=fence,
+            vehicle=self.own.vehicle,
+            entered_at=timezone.now(),
+            entry="record",
+            geofence_version=1,
+        )
+        return {"<int:geofence>": str(fence.pk)}
 
     def joined(self) -> dict[str, str]:
         """A member and an invitation; new ones each time, for who may remove them does."""

@@ -16,6 +16,7 @@ from fleet.api.alerts import AlertSerializer
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.api.trips import TripSerializer
+from fleet.matching import under_way
 from fleet.models import Alert, Motion, TripSummary, Vehicle, VehicleState
 
 NEWEST_ALERTS = 5
@@ -48,7 +49,10 @@ class VehicleStatusSerializer(serializers.Serializer[Any]):
 class VehicleNowSerializer(VehicleStatusSerializer):
     open_alert_count = serializers.IntegerField(help_text="Not resolved.")
     open_alerts = AlertSerializer(many=True, help_text=f"The newest {NEWEST_ALERTS} of them.")
-    current_trip = TripSerializer(allow_null=True, help_text="The newest summary, when it has no end yet.")
+    current_trip = TripSerializer(
+        allow_null=True,
+        help_text="The newest summary, when it has no end yet; else a detected trip that goes on.",
+    )
 
 
 class VehicleStatusView(APIView):
@@ -107,7 +111,7 @@ def vehicle_status(vehicle: Vehicle) -> dict[str, Any]:
 
 
 def _what_goes_on(vehicle: Vehicle) -> dict[str, Any]:
-    """Three queries. Needs `fleet` selected."""
+    """Three queries, four without a summary that goes on. Needs `fleet` selected."""
     alerts = Alert.objects.filter(vehicle=vehicle, fleet=vehicle.fleet).waiting()
     newest: Any = alerts.select_related("vehicle", "fleet", "assigned_to").order_by("-last_at", "-id")[
         :NEWEST_ALERTS
@@ -115,11 +119,12 @@ def _what_goes_on(vehicle: Vehicle) -> dict[str, Any]:
     trips = TripSummary.objects.filter(vehicle=vehicle, fleet=vehicle.fleet).select_related(
         "vehicle", "fleet"
     )
-    trip = trips.order_by("-start_time", "-id").first()
+    newest_trip = trips.order_by("-start_time", "-id").first()
+    trip = newest_trip if newest_trip and newest_trip.end_time is None else under_way(vehicle)
     return {
         "open_alert_count": alerts.count(),
         "open_alerts": AlertSerializer(newest, many=True).data,
-        "current_trip": TripSerializer(trip).data if trip and trip.end_time is None else None,
+        "current_trip": TripSerializer(trip).data if trip else None,
     }
 
 

@@ -1,9 +1,12 @@
 from fleet.models.alerts import Alert, AlertNote, AlertReport, AlertState, Severity
 from fleet.models.audit import AuditEntry
 from fleet.models.drivers import Driver, check_driver_id
+from fleet.models.driving import Dismissal, DrivingEvent, DrivingSettings, EventKind, Strength
 from fleet.models.fleets import Fleet, Membership, Role
+from fleet.models.geofences import Edge, FenceKind, Geofence, Placed, Visit
 from fleet.models.idempotency import IdempotencyKey
 from fleet.models.invitations import Invitation, InvitationState
+from fleet.models.journeys import ChargingSession, Stop, Trip, TripHead, TripMark, TripRules
 from fleet.models.notifications import (
     AlertEvent,
     Channel,
@@ -16,6 +19,21 @@ from fleet.models.notifications import (
     Reach,
 )
 from fleet.models.people import User
+from fleet.models.reports import (
+    Dialect,
+    ExportState,
+    MailState,
+    ReportColumns,
+    ReportDelivery,
+    ReportExport,
+    ReportFormat,
+    ReportSchedule,
+    ReportStyle,
+    Rhythm,
+    Units,
+    Weekday,
+    WhenEmpty,
+)
 from fleet.models.rollups import (
     DriverDay,
     DriverMonth,
@@ -26,7 +44,7 @@ from fleet.models.rollups import (
     VehicleDay,
     VehicleMonth,
 )
-from fleet.models.rules import AlertRule, Direction, Episode, RuleKind
+from fleet.models.rules import AlertRule, Crossing, Direction, Episode, RuleKind
 from fleet.models.scenarios import Annotation, Piece, Scenario, Upload, Video
 from fleet.models.second_factor import RecoveryCode, has_second_factor
 from fleet.models.sensors import SensorType
@@ -45,21 +63,33 @@ __all__ = [
     "Annotation",
     "AuditEntry",
     "Channel",
+    "ChargingSession",
+    "Crossing",
     "DeliveryState",
+    "Dialect",
     "Direction",
+    "Dismissal",
     "Driver",
     "DriverDay",
     "DriverMonth",
+    "DrivingEvent",
+    "DrivingSettings",
+    "Edge",
     "Episode",
     "Escalation",
     "EscalationStep",
+    "EventKind",
+    "ExportState",
+    "FenceKind",
     "Fleet",
     "FleetDay",
+    "Geofence",
     "Happening",
     "IdempotencyKey",
     "Invitation",
     "InvitationState",
     "Kind",
+    "MailState",
     "Membership",
     "Motion",
     "Notification",
@@ -67,8 +97,16 @@ __all__ = [
     "NotificationState",
     "Part",
     "Piece",
+    "Placed",
     "Reach",
     "RecoveryCode",
+    "ReportColumns",
+    "ReportDelivery",
+    "ReportExport",
+    "ReportFormat",
+    "ReportSchedule",
+    "ReportStyle",
+    "Rhythm",
     "Role",
     "RollupState",
     "RuleKind",
@@ -76,8 +114,15 @@ __all__ = [
     "SensorType",
     "Session",
     "Severity",
+    "Stop",
+    "Strength",
     "TouchedDay",
+    "Trip",
+    "TripHead",
+    "TripMark",
+    "TripRules",
     "TripSummary",
+    "Units",
     "Upload",
     "User",
     "Vehicle",
@@ -85,8 +130,11 @@ __all__ = [
     "VehicleMonth",
     "VehicleState",
     "Video",
+    "Visit",
     "Webhook",
     "WebhookDelivery",
+    "Weekday",
+    "WhenEmpty",
     "check_driver_id",
     "has_second_factor",
 ]

@@ -29,10 +29,23 @@ SECTIONS = (
         "Sensors", "Names, units and usual ranges of what vehicles measure.", "fleet-sensors", Role.DRIVER
     ),
     Section(
+        "Reports",
+        "Tables and files of what the fleet did; by mail on a schedule.",
+        "fleet-reports",
+        Role.VIEWER,
+    ),
+    Section(
         "Alert rules",
         "What raises an alert by itself, and what it would have raised.",
         "rules-page",
         Role.VIEWER,
+    ),
+    Section("Geofences", "Areas and routes, and who was there when.", "geofences-page", Role.VIEWER),
+    Section(
+        "Driving",
+        "What counts as harsh, as speeding, as idling; when the night is.",
+        "driving-settings",
+        Role.DRIVER,
     ),
     Section(
         "Notifications",
@@ -43,6 +56,7 @@ SECTIONS = (
     Section(
         "Configuration", "What devices should run, by fleet, group and device.", "configuration", Role.VIEWER
     ),
+    Section("Trips", "What counts as a trip, and what ends one.", "trip-rules", Role.VIEWER),
     Section("Registration", "Secrets with which devices add themselves.", "registration", Role.MANAGER),
     Section("Audit trail", "Who did what to which object, from where.", "audit-page", Role.MANAGER),
 )

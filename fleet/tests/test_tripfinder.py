@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet.found import FoundTrip
 from fleet.movement import Sample, along_positions_m, by_odometer_m, distance
-from fleet.tripfinder import FoundTrip, TripSettings, find_trips
+from fleet.tripfinder import TripSettings, find_trips
 
 _S = 1_000_000
 SETTINGS = TripSettings()
@@ -58,6 +59,14 @@ def test_sparse_records_that_all_move_are_one_trip() -> None:
     assert trip.distance.metres == pytest.approx(25 * 6_900)
 
 
+def test_an_odometer_that_counts_on_between_far_records_is_believed_before_a_speed_of_0() -> None:
+    samples = [Sample(n * 300 * _S, 0.0, odometer_m=min(n, 9) * 4_000.0) for n in range(12)]
+    (trip,) = find_trips(samples, SETTINGS)
+    assert (trip.end_us, trip.distance) == (3_000 * _S, (36_000.0, "odometer"))
+    near = [Sample(n * _S, 0.0, odometer_m=n // 30 * 1_000.0) for n in range(600)]
+    assert find_trips(near, SETTINGS) == []
+
+
 def test_nothing_short_is_a_trip() -> None:
     assert found(drive((600, 0), (20, 5), (600, 0))) == []
     assert found([]) == []
@@ -86,7 +95,9 @@ def test_the_odometer_counts_where_it_is_exact_and_nothing_contradicts_it() -> N
     assert distance(right, 600 * _S).source == "odometer"
     wrong = [s._replace(odometer_m=n * 2000.0) for n, s in enumerate(samples)]
     assert distance(wrong, 600 * _S).source == "speed"
-    assert by_odometer_m([*right[:5], right[0]._replace(odometer_m=-1.0)]) is None
+    back = right[0]._replace(odometer_m=-1.0)
+    assert by_odometer_m([*right[:5], back, *right[5:]]) == by_odometer_m(right)
+    assert by_odometer_m([*right[:5], back, back]) is None
 
 
 LEGS = st.lists(

@@ -96,10 +96,8 @@
   const day = document.getElementById("day");
   const today = day.max;
   const map = Convoy.map(element);
-  const CLASSES = [[10, "--speed-1", "under 10"], [30, "--speed-2", "10–30"], [50, "--speed-3", "30–50"], [80, "--speed-4", "50–80"], [Infinity, "--speed-5", "over 80 km/h"]];
   const lines = L.layerGroup().addTo(map);
   const marker = new Convoy.FleetLayer({ labels: false }).addTo(map);
-  const classOf = (speed) => CLASSES.findIndex(([limit]) => (speed || 0) < limit);
   let track = null;
   let tail = null;
   let fitted = false;
@@ -108,18 +106,7 @@
   function drawTrack() {
     lines.clearLayers();
     growing = null;
-    const styles = CLASSES.map(([, name]) => ({ color: Convoy.colour(name), weight: 4, opacity: 0.95, lineCap: "round", interactive: false }));
-    const halo = { color: Convoy.colour("--halo"), weight: 7, opacity: 0.9, interactive: false };
-    for (const line of track.lines) L.polyline(line.map((point) => [point[1], point[2]]), halo).addTo(lines);
-    for (const line of track.lines) {
-      for (let from = 0; from < line.length - 1;) {
-        const kind = classOf(line[from + 1][3]);
-        let to = from + 1;
-        while (to < line.length - 1 && classOf(line[to + 1][3]) === kind) to += 1;
-        L.polyline(line.slice(from, to + 1).map((point) => [point[1], point[2]]), styles[kind]).addTo(lines);
-        from = to;
-      }
-    }
+    Convoy.speeds.draw(track.lines, lines);
   }
 
   async function loadTrack() {
@@ -155,22 +142,15 @@
     if (from && (record.timestamp <= from[0] || metres < 4)) return;
     tail = [record.timestamp, record.latitude, record.longitude, record.speed];
     if (!from || metres > 400) { growing = null; return; }
-    const kind = classOf(record.speed);
+    const kind = Convoy.speeds.of(record.speed);
     if (!growing || growing.kind !== kind) {
-      growing = { kind, line: L.polyline([[from[1], from[2]]], { color: Convoy.colour(CLASSES[kind][1]), weight: 4, interactive: false }).addTo(lines) };
+      growing = { kind, line: L.polyline([[from[1], from[2]]], { color: Convoy.speeds.colour(kind), weight: 4, interactive: false }).addTo(lines) };
     }
     growing.line.addLatLng([record.latitude, record.longitude]);
   }
   day.addEventListener("change", () => { if (day.value) { fitted = false; track = null; loadTrack(); } });
 
-  const legend = document.getElementById("speeds");
-  for (const [, name, text] of CLASSES) {
-    const item = document.createElement("li");
-    const swatch = document.createElement("i");
-    swatch.className = name.slice(2);
-    item.append(swatch, text);
-    legend.append(item);
-  }
+  Convoy.speeds.legend(document.getElementById("speeds"));
 
   // --- log -------------------------------------------------------------------------------------------
   const log = document.getElementById("log");

@@ -12,7 +12,7 @@ from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.conditions import Sample, condition_of, stretches
 from fleet.models import Alert, AlertRule, AlertState, Episode
 from telemetry import derive
-from telemetry.touched import widen
+from telemetry.touched import QUICK
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.rules import at, episodes, make_rule, nothing_touched, pictured, speeds
@@ -218,6 +218,6 @@ def test_any_order_gives_the_same_episodes_and_alerts(drawn: Drawn, db: None) ->
             assert alert.reports.count() == len(wanted)
             assert not over or (alert.resolved_at and alert.resolved_at.timestamp() - START == wanted[-1][1])
     before = [pictured(rule) for rule in rules]
-    widen([(car.vehicle.pk, round(START * 1e6), round((START + 9000) * 1e6))])
+    QUICK.widen([(car.vehicle.pk, round(START * 1e6), round((START + 9000) * 1e6))])
     derive_all()
     assert [pictured(rule) for rule in rules] == before
