@@ -30,7 +30,6 @@ def rest_framework(env: environ.Env) -> dict[str, Any]:
             "login": env.str("LOGIN_RATE", default="60/min"),
             "strangers": env.str("STRANGER_RATE", default="60/min"),
         },
-        "URL_FORMAT_OVERRIDE": None,  # there is one format: a `format` in an address is a parameter like any other
         "EXCEPTION_HANDLER": "fleet.api.problems.handle",
         "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     }
@@ -72,6 +71,11 @@ SPECTACULAR_SETTINGS = {
         "TufRoleEnum": ["root", "targets", "snapshot", "timestamp"],
         "VehicleKindEnum": "fleet.models.Kind.choices",
         "RuleKindEnum": "fleet.models.RuleKind.choices",
+        "ReachEnum": ["everything", "warning", "critical", "nothing"],
+        "FenceKindEnum": "fleet.models.FenceKind.choices",
+        "EdgeEnum": "fleet.models.Edge.choices",
+        "ExportStateEnum": "fleet.models.ExportState.choices",
+        "MailStateEnum": "fleet.models.MailState.choices",
     },
 }
 

@@ -9,9 +9,19 @@ from django.conf import settings
 
 from devices.models import DeviceToken, digest_of
 from devices.provision import VehicleFacts, provision
-from fleet import rules
+from fleet import geofences, rules
 from fleet.audit import SYSTEM
-from fleet.models import AlertRule, Fleet, Membership, Role, RuleKind, Severity, User
+from fleet.models import (
+    AlertRule,
+    FenceKind,
+    Fleet,
+    Geofence,
+    Membership,
+    Role,
+    RuleKind,
+    Severity,
+    User,
+)
 
 DRIVES = Path(settings.BASE_DIR) / "edge" / "drives" / "berlin"
 FLEET = "demo"
@@ -63,6 +73,7 @@ def demo_fleet(count: int, folder: Path, url: str) -> dict[str, Any]:
         fleet.name, fleet.time_zone = "Demo fleet Berlin", "Europe/Berlin"
         fleet.save()
         _demo_rules(fleet)
+        _demo_geofences(fleet)
     for user in User.objects.filter(is_superuser=True):
         Membership.objects.get_or_create(fleet=fleet, user=user, defaults={"role": Role.OWNER})
     return {"url": url, "speed": 1, "with_parent": True, "loggers": loggers}
@@ -80,6 +91,23 @@ def _demo_rules(fleet: Fleet) -> None:
     for rule in (fast, low):
         rule.clean()
         rules.add(SYSTEM, fleet, rules.Wish(rule))
+
+
+def _demo_geofences(fleet: Fleet) -> None:
+    """Likewise: a yard and a quarter that the replayed drives cross."""
+    ring = [[13.526, 52.4315], [13.5325, 52.4325], [13.5335, 52.4352], [13.5245, 52.4345], [13.526, 52.4315]]
+    depot = Geofence(
+        name="Depot", kind=FenceKind.CIRCLE, radius_m=120, dwell_s=120,
+        geometry={"type": "Point", "coordinates": [13.533, 52.431]},
+    )  # fmt: skip
+    quarter = Geofence(
+        name="Northern quarter", kind=FenceKind.POLYGON, colour="#b45309",
+        geometry={"type": "Polygon", "coordinates": [ring]},
+    )  # fmt: skip
+    for fence in (depot, quarter):
+        fence.fleet = fleet
+        fence.clean()
+    geofences.add_all(SYSTEM, fleet, [geofences.Wish(fence) for fence in (depot, quarter)])
 
 
 def _kept_tokens(path: Path) -> dict[str, str]:

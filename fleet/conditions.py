@@ -175,7 +175,7 @@ def stretches(condition: Condition, samples: Iterable[Sample], begun: Stretch | 
 
 
 def condition_of(rule: "AlertRule") -> Condition:
-    """Of any rule that is judged by records, which silence is not."""
+    """Of any rule that is judged by records, which silence and geofence are not."""
     limit = rule.limit or 0.0
     return Condition(
         field=rule.field,
@@ -197,8 +197,9 @@ def settled(rule: "AlertRule") -> dict[str, list[str]]:
         rule.field, rule.direction = "battery", BELOW
     elif rule.kind == "overspeed":
         rule.field, rule.direction = "speed", ABOVE
-    if rule.kind in {"fault", "silence"}:
+    if rule.kind in {"fault", "silence", "geofence"}:
         rule.direction, rule.limit, rule.clear = "", None, None
+    _check_geofence(rule, wrong)
     if rule.kind == "silence":
         rule.field, rule.min_duration_s = "", 0
         if rule.silent_after_s is None:
@@ -217,6 +218,19 @@ def settled(rule: "AlertRule") -> dict[str, list[str]]:
             f"There is no {{{places[0]}}}; there are {{vehicle}}, {{value}}, {{unit}}, {{limit}}."
         ]
     return wrong
+
+
+def _check_geofence(rule: "AlertRule", wrong: dict[str, list[str]]) -> None:
+    if rule.kind != "geofence":
+        rule.geofence, rule.crossing = None, ""
+        return
+    rule.field = "geofence"
+    if rule.geofence is None or rule.geofence.fleet_id != rule.fleet_id:
+        wrong["geofence"] = ["Choose one of this fleet's geofences."]
+    if rule.crossing not in {"enter", "leave", "dwell", "outside"}:
+        wrong["crossing"] = ["Send enter, leave, dwell or outside."]
+    elif rule.crossing in {"enter", "leave"}:
+        rule.min_duration_s = 0
 
 
 def _check_codes(rule: "AlertRule", wrong: dict[str, list[str]]) -> None:

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 LIMIT: Final = 100
 """Rules of one fleet."""
 REPLAY_DAYS: Final = 90
-RESOLVE_THEMSELVES: Final = frozenset({RuleKind.SILENCE, RuleKind.THRESHOLD, RuleKind.LOW_CHARGE})
+RESOLVE_THEMSELVES: Final = frozenset(
+    {RuleKind.SILENCE, RuleKind.THRESHOLD, RuleKind.LOW_CHARGE, RuleKind.GEOFENCE}
+)
 """Kinds whose alerts are over with the condition unless somebody says otherwise; the others want to be seen."""
 _AFTERWARDS: Final = frozenset({"name", "severity", "message", "auto_resolve"})
 """What may change without judging anything anew."""
@@ -111,6 +113,7 @@ def settle_all(rule: AlertRule, vehicles: Sequence[int]) -> None:
 def judged(fleets: Sequence[int]) -> list[tuple[AlertRule, frozenset[int] | None]]:
     """Enabled rules of these fleets and which vehicles each is limited to; None: all. Two queries."""
     rules = AlertRule.objects.filter(fleet__in=fleets, enabled=True).order_by("id")
+    rules = rules.select_related("geofence__fleet")
     limited = AlertRule.vehicles.through.objects.filter(alertrule__in=rules.filter(all_vehicles=False))
     members: dict[int, set[int]] = {}
     for rule, vehicle in limited.values_list("alertrule_id", "vehicle_id"):

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fleet.models import AlertRule, RuleKind
+from fleet.hours import text_of as text_of_hours
+from fleet.models import AlertRule, Crossing, RuleKind
 from fleet.readings import Catalogue, shown_as, text_of
 
 _PLACE: Final = re.compile(r"\{(\w*)\}")
 _PLACES: Final = frozenset({"vehicle", "value", "unit", "limit"})
 MESSAGE_LIMIT: Final = 500
+_CROSSED: Final = {"enter": "Entered", "leave": "Left", "dwell": "In", "outside": "Outside of"}
 
 
 def unknown_places(template: str) -> list[str]:
@@ -31,6 +33,13 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def least_s_of(rule: AlertRule) -> float:
+    """How long it must last, of a rule about a geofence; a stay takes the geofence's dwell time where it says none."""
+    if rule.crossing == Crossing.DWELL and not rule.min_duration_s and rule.geofence:
+        return rule.geofence.dwell_s or 0.0
+    return rule.min_duration_s
+
+
 def message_of(rule: AlertRule, vehicle: str, peak: float, codes: list[str], catalogue: Catalogue) -> str:
     values = _values(rule, vehicle, peak, codes, catalogue)
     return filled(rule.message or _usual(rule), values)[:MESSAGE_LIMIT] or rule.name
@@ -43,6 +52,8 @@ def _values(
     if rule.kind == RuleKind.SILENCE:
         limit = duration_text(rule.silent_after_s or 0)
         return {**values, "value": limit, "limit": limit}
+    if rule.geofence is not None:
+        return {**values, "value": rule.geofence.name, "limit": duration_text(least_s_of(rule))}
     shown = shown_as(rule.field, catalogue)
     values["label"] = shown.label
     if rule.kind != RuleKind.FAULT:
@@ -55,6 +66,9 @@ def _values(
 def _usual(rule: AlertRule) -> str:
     if rule.kind == RuleKind.SILENCE:
         return "Nothing received for {limit}"
+    if rule.kind == RuleKind.GEOFENCE:
+        lasting = " for {limit}" if least_s_of(rule) else ""
+        return f"{_CROSSED[rule.crossing]} {{value}}{lasting}"
     if rule.kind == RuleKind.FAULT:
         return "{label}: {value}"
     return f"{{label}} {{value}} {{unit}}, {rule.direction} {{limit}} {{unit}}"
@@ -65,6 +79,8 @@ def data_of(rule: AlertRule, peak: float, codes: list[str], catalogue: Catalogue
     found: dict[str, Any] = {"rule": rule.pk}
     if rule.kind == RuleKind.SILENCE:
         return found
+    if rule.kind == RuleKind.GEOFENCE:
+        return {**found, "geofence": rule.geofence_id, "crossing": rule.crossing}
     found["field"] = rule.field
     if rule.kind == RuleKind.FAULT:
         return {**found, "codes": codes}
@@ -78,6 +94,10 @@ def summary_of(rule: AlertRule, catalogue: Catalogue) -> str:
     if rule.kind == RuleKind.SILENCE:
         parked = ", unless parked" if rule.ignore_parked else ""
         return f"Nothing received for {duration_text(rule.silent_after_s or 0)}{parked}"
+    if rule.geofence is not None:
+        lasting = f" for {duration_text(least_s_of(rule))}" if least_s_of(rule) else ""
+        hours = f", {text_of_hours(rule.geofence.schedule)}" if rule.geofence.schedule else ""
+        return f"{Crossing(rule.crossing).label.capitalize()} {rule.geofence.name}{lasting}{hours}"
     shown = shown_as(rule.field, catalogue)
     lasting = f" for {duration_text(rule.min_duration_s)}" if rule.min_duration_s else ""
     if rule.kind == RuleKind.FAULT:

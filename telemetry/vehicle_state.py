@@ -68,7 +68,7 @@ class _Shown(NamedTuple):
     time_us: int | None
     received_us: int
     watched: bool
-    """Its fleet has rules."""
+    """Its fleet has rules or geofences."""
     silent_after_us: int | None
     """The shortest silence that any of them asks about."""
 
@@ -119,7 +119,7 @@ def _shown(vehicles: Sequence[int]) -> list[tuple[int, _Shown]]:
     condition, ids = among("v.id", vehicles)
     rows = read_all(
         f"SELECT v.id, v.fleet_id, v.slug, v.vin, {epoch_us('s.time')}, {epoch_us('s.received_at')}, "
-        "r.fleet_id IS NOT NULL, r.silent_after_s "
+        "r.fleet_id IS NOT NULL OR EXISTS (SELECT 1 FROM geofences g WHERE g.fleet_id = v.fleet_id), r.silent_after_s "
         "FROM vehicles v LEFT JOIN vehicle_state s ON s.vehicle_id = v.id "
         # Whom rules concern is decided with the vehicle's row in hand; most fleets have few, many none.
         "LEFT JOIN (SELECT fleet_id, min(silent_after_s) AS silent_after_s FROM alert_rules "

@@ -5,7 +5,7 @@ moment at which nothing held, to the first one after them: whatever lies outside
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,7 +65,7 @@ def consume(spans: Sequence[Span]) -> None:
     rules = judged(sorted(set(fleets.values())))
     by_fleet: dict[int, list[Watch]] = defaultdict(list)
     for rule, members in rules:
-        if rule.kind != RuleKind.SILENCE:
+        if rule.kind not in {RuleKind.SILENCE, RuleKind.GEOFENCE}:
             by_fleet[rule.fleet_id].append(Watch(rule, condition_of(rule), to_us(rule.since), members))
     if any(rule.kind == RuleKind.SILENCE for rule, _ in rules):
         _hear(known)
@@ -73,7 +73,7 @@ def consume(spans: Sequence[Span]) -> None:
         span.vehicle_id: [w for w in by_fleet[fleets[span.vehicle_id]] if w.concerns(span.vehicle_id)]
         for span in known
     }
-    _write(_judge([span for span in known if watched[span.vehicle_id]], watched))
+    write(_judge([span for span in known if watched[span.vehicle_id]], watched))
 
 
 def _hear(spans: Sequence[Span]) -> None:
@@ -147,7 +147,8 @@ def _stretch(row: Episode) -> Stretch:
     )
 
 
-def _write(judged: Iterator[Judged]) -> None:
+def write(judged: Iterable[Judged]) -> None:
+    """The episodes where they differ, and the alerts that follow."""
     changes = _Changes()
     for one in judged:
         _compare(one, changes)

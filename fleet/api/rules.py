@@ -17,7 +17,18 @@ from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.api.told import NumberField
 from fleet.audit import Actor
-from fleet.models import AlertRule, Direction, Episode, Fleet, Role, RuleKind, Severity, Vehicle
+from fleet.models import (
+    AlertRule,
+    Crossing,
+    Direction,
+    Episode,
+    Fleet,
+    Geofence,
+    Role,
+    RuleKind,
+    Severity,
+    Vehicle,
+)
 from fleet.readings import catalogue_of
 from fleet.ruletext import summary_of
 
@@ -44,10 +55,15 @@ class RuleBodySerializer(serializers.Serializer[Any]):
         required=False, allow_null=True, min_value=30, max_value=90 * 86_400
     )
     ignore_parked = serializers.BooleanField(required=False)
+    geofence_id = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**62)
+    crossing = serializers.ChoiceField(
+        Crossing.choices, required=False, allow_blank=True,
+        help_text="Of a geofence; dwell and outside last min_duration_s, dwell without it the geofence's dwell_s.",
+    )  # fmt: skip
     severity = SeverityField(required=False)
     message = serializers.CharField(max_length=300, required=False, allow_blank=True)
     auto_resolve = serializers.BooleanField(
-        required=False, help_text="Without it: yes for silence, threshold and low_charge."
+        required=False, help_text="Without it: yes for silence, threshold, low_charge and geofence."
     )
     enabled = serializers.BooleanField(required=False)
     replay_days = NumberField(
@@ -70,6 +86,8 @@ class RuleSerializer(serializers.Serializer[Any]):
     codes = serializers.ListField(child=serializers.CharField())
     silent_after_s = serializers.IntegerField(allow_null=True)
     ignore_parked = serializers.BooleanField()
+    geofence_id = serializers.IntegerField(allow_null=True)
+    crossing = serializers.CharField()
     severity = SeverityField()
     message = serializers.CharField()
     auto_resolve = serializers.BooleanField()
@@ -121,7 +139,7 @@ class RulesView(APIView):
     def get(self, request: Request, fleet: str) -> Response:
         found = _fleet(request, fleet)
         pages = RulePages()
-        asked = AlertRule.objects.filter(fleet=found).prefetch_related("vehicles")
+        asked = AlertRule.objects.filter(fleet=found).select_related("geofence").prefetch_related("vehicles")
         rows: Any = pages.paginate_queryset(asked, request, self)
         context = {"catalogue": catalogue_of(found.pk)}
         return pages.get_paginated_response(RuleSerializer(rows, many=True, context=context).data)
@@ -198,7 +216,9 @@ def _fleet(request: Request, name: str, *, managers: bool = False) -> Fleet:
 
 def _rule(fleet: Fleet, number: int) -> AlertRule:
     return get_object_or_404(
-        AlertRule.objects.select_related("fleet").prefetch_related("vehicles"), pk=number, fleet=fleet
+        AlertRule.objects.select_related("fleet", "geofence").prefetch_related("vehicles"),
+        pk=number,
+        fleet=fleet,
     )
 
 
@@ -210,24 +230,30 @@ def _wish(request: Request, rule: AlertRule) -> rules.Wish:
     names, days = told.pop("vehicles", None), told.pop("replay_days", 0)
     told.setdefault("auto_resolve", told["kind"] in rules.RESOLVE_THEMSELVES)
     told.setdefault("severity", Severity.WARNING)
+    number = told.pop("geofence_id", None)
+    rule.geofence = Geofence.objects.filter(fleet=rule.fleet, pk=number).first() if number else None
     for name, value in told.items():
         setattr(rule, name, value)
     try:
         rule.clean()
     except ValidationError as error:
-        raise exceptions.ValidationError(error.message_dict) from None
+        told_of = {
+            "geofence_id" if name == "geofence" else name: texts for name, texts in error.message_dict.items()
+        }
+        raise exceptions.ValidationError(told_of) from None
     rule.all_vehicles = names is None
-    return rules.Wish(rule, _vehicles(rule.fleet, names or []), days)
+    return rules.Wish(rule, vehicles_of(rule.fleet, names or []), days)
 
 
-def _vehicles(fleet: Fleet, names: list[str]) -> list[Vehicle]:
+def vehicles_of(fleet: Fleet, names: list[str], field: str = "vehicles") -> list[Vehicle]:
+    """By slug, VIN or plate. Raises ValidationError naming the place in the list `field`."""
     mine = Vehicle.objects.filter(fleet=fleet)
     found = []
     for place, name in enumerate(dict.fromkeys(names)):
         vehicle = mine.named(name.replace("\0", "")).first()
         if vehicle is None:
             raise exceptions.ValidationError(
-                {f"vehicles[{place}]": f"This fleet has no vehicle {name[:64]!r}."}
+                {f"{field}[{place}]": f"This fleet has no vehicle {name[:64]!r}."}
             )
         found.append(vehicle)
     return found

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from fleet.models.alerts import Alert, Severity
 from fleet.models.fleets import Fleet
+from fleet.models.geofences import Geofence
 from fleet.models.vehicles import Vehicle
 
 if TYPE_CHECKING:
@@ -19,13 +20,22 @@ _WEEK_S = 7 * 86_400
 
 
 class RuleKind(models.TextChoices):
-    """Geofences will be one more: `conditions.condition_of` is the place where a kind becomes a condition."""
-
     THRESHOLD = "threshold", "Threshold"
     LOW_CHARGE = "low_charge", "Low charge"
     OVERSPEED = "overspeed", "Overspeed"
     FAULT = "fault", "Fault code"
     SILENCE = "silence", "Silence"
+    GEOFENCE = "geofence", "Geofence"
+    """Judged by visits, not by records (`fleet.fencerules`)."""
+
+
+class Crossing(models.TextChoices):
+    """What a rule of kind geofence waits for."""
+
+    ENTER = "enter", "enters"
+    LEAVE = "leave", "leaves"
+    DWELL = "dwell", "stays in"
+    OUTSIDE = "outside", "is outside of"
 
 
 class Direction(models.TextChoices):
@@ -67,6 +77,10 @@ class AlertRule(models.Model):
     ignore_parked = models.BooleanField(
         default=False, help_text="Silence of a vehicle whose ignition was reported off is no alert."
     )
+    geofence = models.ForeignKey(
+        Geofence, on_delete=models.CASCADE, null=True, blank=True, related_name="rules"
+    )
+    crossing = models.CharField(max_length=8, choices=Crossing.choices, blank=True)
     severity = models.PositiveSmallIntegerField(choices=Severity.choices, default=Severity.WARNING)
     message = models.CharField(max_length=300, blank=True, help_text="Empty: says what and how much.")
     auto_resolve = models.BooleanField(default=False, help_text="Resolve the alert when the condition ends.")
@@ -116,7 +130,8 @@ class AlertRule(models.Model):
         """For the audit trail and for comparing; without the list of vehicles."""
         names = (
             "name", "kind", "all_vehicles", "field", "direction", "limit", "clear", "min_duration_s", "codes",
-            "silent_after_s", "ignore_parked", "severity", "message", "auto_resolve", "enabled",
+            "silent_after_s", "ignore_parked", "geofence_id", "crossing", "severity", "message", "auto_resolve",
+            "enabled",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

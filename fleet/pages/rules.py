@@ -14,7 +14,7 @@ from rest_framework.exceptions import ValidationError as RefusedError
 from fleet import rules
 from fleet.access import principal_of, visible_fleets
 from fleet.audit import Actor
-from fleet.models import AlertRule, Fleet, Role, RuleKind, Severity
+from fleet.models import AlertRule, Crossing, Fleet, Role, RuleKind, Severity
 from fleet.pages.rule_list import exported, narrowed
 from fleet.pages.session import page
 from fleet.readings import catalogue_of, shown_as
@@ -34,8 +34,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = AlertRule
         fields = (
-            "name", "kind", "field", "direction", "limit", "clear", "min_duration_s", "ignore_parked", "severity",
-            "message", "auto_resolve", "enabled", "all_vehicles", "vehicles",
+            "name", "kind", "field", "direction", "limit", "clear", "min_duration_s", "ignore_parked", "geofence",
+            "crossing", "severity", "message", "auto_resolve", "enabled", "all_vehicles", "vehicles",
         )  # fmt: skip
 
     def __init__(self, fleet: Fleet, *args: Any, **kwargs: Any) -> None:
@@ -45,6 +45,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         field = self.fields["vehicles"]
         assert isinstance(field, forms.ModelMultipleChoiceField)
         field.queryset = fleet.vehicles.order_by("name", "id")
+        fences = self.fields["geofence"]
+        assert isinstance(fences, forms.ModelChoiceField)
+        fences.queryset = fleet.geofences.order_by("name", "id")
         self.fields["min_duration_s"].required = False
 
     def clean(self) -> dict[str, Any]:
@@ -74,9 +77,13 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 def rule_list(request: HttpRequest, fleet: str) -> HttpResponse:
     """Filtered, sorted, paged; `?export=csv` answers the same rows as a file."""
     found = get_object_or_404(visible_fleets(request.user), slug=fleet)
-    counted = AlertRule.objects.filter(fleet=found).annotate(
-        holding=Count("episodes", filter=Q(episodes__confirmed=True, episodes__ended_at=None)),
-        newest=Max("episodes__started_at", filter=Q(episodes__confirmed=True)),
+    counted = (
+        AlertRule.objects.filter(fleet=found)
+        .select_related("geofence")
+        .annotate(
+            holding=Count("episodes", filter=Q(episodes__confirmed=True, episodes__ended_at=None)),
+            newest=Max("episodes__started_at", filter=Q(episodes__confirmed=True)),
+        )
     )
     asked, rows = narrowed(request, counted)
     catalogue = catalogue_of(found.pk)
@@ -159,7 +166,7 @@ def managed(request: HttpRequest, name: str) -> Fleet:
 
 
 def _rule(fleet: Fleet, number: int) -> AlertRule:
-    return get_object_or_404(AlertRule.objects.select_related("fleet"), pk=number, fleet=fleet)
+    return get_object_or_404(AlertRule.objects.select_related("fleet", "geofence"), pk=number, fleet=fleet)
 
 
 def refuse(form: RuleForm, error: RefusedError) -> None:
@@ -171,19 +178,29 @@ def refuse(form: RuleForm, error: RefusedError) -> None:
 def render_form(request: HttpRequest, fleet: Fleet, form: RuleForm, **more: Any) -> HttpResponse:
     """The page of the form, right after a mistake or a trial as well."""
     rule, catalogue = form.instance, catalogue_of(fleet.pk)
-    stored = (
-        rule if rule.pk else AlertRule(kind=RuleKind.THRESHOLD, severity=Severity.WARNING, auto_resolve=True)
-    )
+    stored = rule if rule.pk else _usual(request)
     seen = [(name, shown_as(name, catalogue)) for name in seen_in(fleet)]
     content = {
         "fleet": fleet, "rule": rule, "form": form, "stored": stored, "bound": form.is_bound,
         "kinds": RuleKind.choices, "severities": Severity.choices, "seen": seen,
         "codes": " ".join(stored.codes), "minutes": (stored.silent_after_s or 900) / 60,
         "chosen": _chosen(form, stored), "members": fleet.vehicles.order_by("name", "id"),
-        "replay_limit": rules.REPLAY_DAYS, **more,
+        "replay_limit": rules.REPLAY_DAYS, "crossings": Crossing.choices,
+        "fences": fleet.geofences.order_by("name", "id").values_list("pk", "name"), **more,
     }  # fmt: skip
     status = 400 if form.is_bound and form.errors else 200
     return render(request, "fleet/rule.html", content, status=status)
+
+
+def _usual(request: HttpRequest) -> AlertRule:
+    """What a new rule begins with: about the geofence whose page led here, else a threshold."""
+    fence = request.GET.get("geofence", "")
+    if fence.isascii() and fence.isdigit() and len(fence) < 19:
+        rule = AlertRule(kind=RuleKind.GEOFENCE, crossing=Crossing.ENTER, geofence_id=int(fence))
+    else:
+        rule = AlertRule(kind=RuleKind.THRESHOLD)
+    rule.severity, rule.auto_resolve = Severity.WARNING, True
+    return rule
 
 
 def _chosen(form: RuleForm, stored: AlertRule) -> list[int]:

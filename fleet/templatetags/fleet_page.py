@@ -7,9 +7,11 @@ from django import template
 from django.utils import timezone
 
 from fleet.access import principal_of, visible_fleets
-from fleet.models import Fleet, Motion, Role
+from fleet.driving import G
+from fleet.models import Fleet, Motion
 from fleet.models.people import known_zones
 from fleet.notifications import UNREAD_SHOWN, unread_count
+from fleet.pages.navigation import Navigation, navigation_for
 from fleet.readings import text_of
 
 register = template.Library()
@@ -47,18 +49,12 @@ def withheld_from(user: Any) -> list[Fleet]:
     return list(Fleet.objects.filter(pk__in=withheld).order_by("name")) if withheld else []
 
 
-@register.simple_tag
-def watches(user: Any) -> bool:
-    """Is the reader more than a driver anywhere? Drivers find no commands."""
-    principal = principal_of(user)
-    return principal.sees_everything or any(principal.can(Role.VIEWER, fleet) for fleet in principal.roles)
-
-
-@register.simple_tag
-def manages(user: Any) -> bool:
-    """Is the reader a manager or owner anywhere, or staff? Costs nothing after fleets_of."""
-    principal = principal_of(user)
-    return principal.sees_everything or any(principal.can(Role.MANAGER, fleet) for fleet in principal.roles)
+@register.simple_tag(takes_context=True)
+def navigation(context: dict[str, Any]) -> Navigation:
+    """For the head of the page. Costs nothing after fleets_of."""
+    request = context.get("request")
+    at = getattr(getattr(request, "resolver_match", None), "url_name", None) or ""
+    return navigation_for(context["user"], principal_of(context["user"]), at, getattr(request, "path", ""))
 
 
 @register.filter
@@ -119,3 +115,37 @@ def clock(seconds: float) -> str:
     """`{{ 75.4|clock }}`: 1:15.4."""
     minutes, rest = divmod(max(0.0, round(seconds, 1)), 60)
     return f"{int(minutes)}:{rest:04.1f}"
+
+
+@register.filter
+def kmh(speed_m_s: float | None) -> str:
+    """`{{ 13.9|kmh }}`: 50 km/h; nothing known is a dash."""
+    return "–" if speed_m_s is None else f"{speed_m_s * 3.6:,.0f} km/h"
+
+
+@register.filter
+def in_g(acceleration_m_s2: float | None) -> str:
+    """`{{ 4.2|in_g }}`: 0.43 g."""
+    return "–" if acceleration_m_s2 is None else f"{acceleration_m_s2 / G:.2f} g"
+
+
+@register.filter
+def lasting(seconds: float | None) -> str:
+    """`{{ 75.4|lasting }}`: 1 min 15 s; short ones to a tenth; not known is a dash."""
+    if seconds is None:
+        return "–"
+    if 0 < seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@register.filter
+def kilometres(metres: float) -> str:
+    """`{{ 1234567|kilometres }}`: 1,235."""
+    return f"{metres / 1000:,.0f}" if metres >= 10_000 else f"{metres / 1000:,.1f}"

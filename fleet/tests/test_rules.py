@@ -76,7 +76,9 @@ class TestApi:
         ("changes", "field"),
         [
             ({"name": ""}, "name"),
-            ({"kind": "geofence"}, "kind"),
+            ({"kind": "moon"}, "kind"),
+            ({"kind": "geofence", "crossing": "enter"}, "geofence_id"),
+            ({"kind": "geofence", "crossing": "enter", "geofence_id": 2**40}, "geofence_id"),
             ({"field": " "}, "field"),
             ({"direction": ""}, "direction"),
             ({"limit": None}, "limit"),

@@ -1,29 +1,34 @@
 """What a rule would have done in the last days, before it is saved: over stored records, nothing is written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from typing import Final
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from fleet.conditions import condition_of, stretches
-from fleet.models import AlertRule, Fleet, RuleKind, Vehicle
+from fleet.crossings import crossings
+from fleet.models import AlertRule, Fleet, RuleKind, Vehicle, Visit
 from fleet.pages.rules import RuleForm, managed, render_form
 from fleet.pages.session import page
 from telemetry import readback
 from telemetry.around import Watch, samples_of
+from telemetry.fencerules import presence_of, wanted_by
 from telemetry.frames import to_us
 from telemetry.models import TelemetryRecord
+from telemetry.positions import PLACES, positions_of
 from telemetry.readback import Columns
 
 DAYS: Final = 7
 ROWS: Final = 150_000
 """Looked at in one request; a larger fleet is judged by its first vehicles, and the page says so."""
 LISTED: Final = 8
+_Look = Callable[[AlertRule, Vehicle, datetime, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def judge(rule: AlertRule, vehicles: list[Vehicle], now: datetime) -> Trial:
     for vehicle in vehicles:
         if left <= 0:
             break
-        count, rows = (_silences if rule.kind == RuleKind.SILENCE else _episodes)(rule, vehicle, since, left)
+        count, rows = _LOOKS.get(rule.kind, _episodes)(rule, vehicle, since, left)
         left -= rows
         looked_at += 1
         if count:
@@ -99,6 +104,19 @@ def _episodes(rule: AlertRule, vehicle: Vehicle, since: datetime, limit: int) ->
     return sum(one.confirmed(condition) for one in found), read
 
 
+def _crossings(rule: AlertRule, vehicle: Vehicle, since: datetime, limit: int) -> tuple[int, int]:
+    """By the visits that are stored; a geofence made just now has none yet."""
+    rows = Visit.objects.filter(geofence=rule.geofence, vehicle=vehicle, confirmed=True)
+    rows = rows.filter(Q(left_at=None) | Q(left_at__gte=since)).order_by("entered_at")[:limit]
+    visits = [presence_of(row) for row in rows]
+    last = positions_of(readback.before(PLACES, vehicle.pk, to_us(timezone.now()), to_us(since)))
+    first = positions_of(readback.after(PLACES, vehicle.pk, to_us(since) - 1))
+    ends = next(first, None), next(last, None)
+    seen_us = (ends[0].time_us, ends[1].time_us) if ends[0] and ends[1] else None
+    rule.since = since
+    return len(crossings(wanted_by(rule), visits, seen_us)), len(visits)
+
+
 def _silences(rule: AlertRule, vehicle: Vehicle, since: datetime, limit: int) -> tuple[int, int]:
     records = TelemetryRecord.objects.filter(vehicle=vehicle, time__gte=since).order_by("-time")
     heard = sorted(records.values_list("received_at", "ignition")[:limit], key=lambda row: row[0])
@@ -109,3 +127,6 @@ def _silences(rule: AlertRule, vehicle: Vehicle, since: datetime, limit: int) ->
         if (after[0] - before[0]).total_seconds() > limit_s
     )
     return sum(not (rule.ignore_parked and before[1] == 0) for before in gaps), len(heard)
+
+
+_LOOKS: Final[dict[str, _Look]] = {RuleKind.SILENCE: _silences, RuleKind.GEOFENCE: _crossings}
