@@ -22,6 +22,21 @@ def bounds(zone: str, day: date) -> tuple[datetime, datetime]:
     return starts(zone, day), starts(zone, day + ONE_DAY)
 
 
+Night = tuple[int, int]
+"""The hours at which it begins and ends; the same hour twice: there is none."""
+NO_NIGHT: Night = (0, 0)
+
+
+@lru_cache(16_384)
+def nights(zone: str, day: date, night: Night) -> tuple[tuple[datetime, datetime], ...]:
+    """The parts of a day that are night, UTC: one, or two when it goes on over midnight."""
+    begins, ends = (datetime.combine(day, time(hour), ZoneInfo(zone)).astimezone(UTC) for hour in night)
+    if night[0] < night[1]:
+        return ((begins, ends),)
+    opens, closes = bounds(zone, day)
+    return ((opens, ends), (begins, closes)) if night[0] > night[1] else ()
+
+
 def day_of(zone: str, moment: datetime) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
 

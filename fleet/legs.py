@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from fleet.days import bounds, day_of, days_between
+from fleet.days import NO_NIGHT, Night, bounds, day_of, days_between, nights
 from fleet.models import TripSummary
 
 LONGEST = timedelta(days=3)
@@ -36,7 +36,7 @@ def utc_days(trip: TripSummary) -> set[date]:
     return set(days_between(start.astimezone(UTC).date(), end.astimezone(UTC).date()))
 
 
-def legs(trip: TripSummary, zone: str) -> Iterator[Leg]:
+def legs(trip: TripSummary, zone: str, night: Night = NO_NIGHT) -> Iterator[Leg]:
     start, end = span(trip)
     totals = _totals(trip, end - start)
     first = day_of(zone, start)
@@ -49,6 +49,12 @@ def legs(trip: TripSummary, zone: str) -> Iterator[Leg]:
             name: _until(high, (start, end), total) - _until(low, (start, end), total)
             for name, total in totals.items()
         }
+        driven_ms = totals["driving_ms"]
+        sums["night_ms"] = sum(
+            _until(min(dawn, high), (start, end), driven_ms) - _until(max(dusk, low), (start, end), driven_ms)
+            for dusk, dawn in nights(zone, day, night)
+            if max(dusk, low) < min(dawn, high)
+        )
         if day == first:
             sums |= {"trips": 1} | {f"trip_{urgency}": _told(trip, urgency) for urgency in URGENCIES}
         yield Leg(trip.vehicle_id, trip.driver_id, day, sums)

@@ -38,6 +38,8 @@ class Metric:
     uses: frozenset[Use] = EVERYWHERE
     is_rate: bool = False
     """Nothing without driving (null, a gap in a chart), and no place in a ranking below the minimum distance."""
+    shrinks: bool = False
+    """Below the minimum distance it is pulled towards the mean of all."""
     shown: tuple[str, float] | None = None
     """For people: the unit, and what to multiply by."""
 
@@ -55,8 +57,8 @@ METRICS = {
     for metric in (
         Metric(
             "safety_score", "Safety score", "points", Better.HIGHER,
-            "0 to 100: from the risk the vehicles report and the alerts they count in trips, by distance.",
-            safety_score, 1, is_rate=True,
+            "0 to 100: harsh manoeuvres, speeding, night, and the risk and alerts that vehicles report, by distance.",
+            safety_score, 1, is_rate=True, shrinks=True,
         ),
         Metric(
             "distance", "Distance", "m", Better.NEITHER, "Driven in trips.",
@@ -76,6 +78,23 @@ METRICS = {
             "trip_alerts_per_100km", "Alerts in trips", "per 100 km", Better.LOWER,
             "Alerts the device counted while driving, of any urgency.",
             lambda s: _rate(s.trip_alerts, s.counted_mm / 1e8), 1, is_rate=True,
+        ),
+        Metric(
+            "harsh_per_100km", "Harsh events", "per 100 km", Better.LOWER,
+            "Harsh acceleration, braking and cornering, by the distance whose records are dense enough to show them.",
+            lambda s: _rate(s.harsh, s.seen_mm / 1e8), 1, is_rate=True,
+        ),
+        Metric(
+            "speeding_share", "Speeding", "%", Better.LOWER, "Of the driving time, above the fleet's limit.",
+            lambda s: None if s.speeding_share is None else 100 * s.speeding_share, 1, is_rate=True,
+        ),
+        Metric(
+            "night_share", "Night driving", "%", Better.NEITHER, "Of the time in trips, in the fleet's night.",
+            lambda s: None if s.night_share is None else 100 * s.night_share, 1, is_rate=True,
+        ),
+        Metric(
+            "idling_hours", "Idling", "h", Better.LOWER, "Standing longer than the fleet allows, engine on.",
+            lambda s: s.idling_ms / 3_600_000, 1,
         ),
         Metric(
             "average_speed", "Mean speed", "m/s", Better.NEITHER, "Distance by time in trips.",

@@ -12,11 +12,11 @@ from fleet.buckets import ACTIVE, DRIVEN, SEEN
 from fleet.days import Period
 from fleet.metrics import Better, Metric
 from fleet.models import DriverDay, DriverMonth, FleetDay, Kind, Vehicle, VehicleDay, VehicleMonth
-from fleet.scoring import is_ranked
+from fleet.scoring import is_ranked, shrunk
 from fleet.sums import Sums
 
 Who = TypeVar("Who", bound=Hashable)
-_DIGITS = 4
+DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,22 @@ class Point:
 
 def value_of(metric: Metric, sums: Sums) -> float | None:
     value = metric.value(sums)
-    return None if value is None else round(value, _DIGITS)
+    return None if value is None else round(value, DIGITS)
+
+
+def pulled(metric: Metric, sums: Sums, mean: float | None) -> float | None:
+    """The value, towards the mean of all where too little was driven for it to say much."""
+    value = metric.value(sums)
+    if metric.shrinks:
+        value = shrunk(value, sums, mean)
+    return None if value is None else round(value, DIGITS)
+
+
+def total(parts: Iterable[Sums]) -> Sums:
+    found = Sums()
+    for one in parts:
+        found = found.plus(one)
+    return found
 
 
 def vehicles_of(fleet_id: int) -> dict[int, Vehicle]:
@@ -108,11 +123,12 @@ def ranked(
 ) -> list[Place[Who]]:
     """Everybody in `names`, best first; equal values share a rank. Who cannot be ranked stands at the end, by name."""
     ranks, ranks_before = (_ranks(metric, sums, names) for sums in (now, before))
+    mean = metric.value(total(now.values())) if metric.shrinks else None
     places = [
         Place(
             who,
             sums := now.get(who, Sums()),
-            value_of(metric, sums),
+            pulled(metric, sums, mean),
             ranks.get(who),
             ranks_before.get(who),
             _may_be_ranked(metric, sums),
@@ -171,7 +187,7 @@ def _added(who: str, names: Iterable[str], days: Any, by_month: Any | None, acti
     found: dict[Any, Sums] = {}
     for row in rows:
         one = Sums.of(row if "active" in row else row | {"active": row["days"]})
-        found[row[who]] = found[row[who]] + one if row[who] in found else one
+        found[row[who]] = found[row[who]].plus(one) if row[who] in found else one
     return found
 
 

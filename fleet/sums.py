@@ -1,7 +1,7 @@
 """What was driven, counted and received in some period, by whom it may be; and the figures that follow from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import Any, Self
 
 
@@ -18,6 +18,15 @@ class Sums:
     trip_info: int = 0
     trip_warning: int = 0
     trip_critical: int = 0
+    harsh_accelerations: int = 0
+    harsh_brakings: int = 0
+    harsh_corners: int = 0
+    speeding_ms: int = 0
+    idling_ms: int = 0
+    night_ms: int = 0
+    seen_mm: int = 0
+    turning_mm: int = 0
+    timed_ms: int = 0
     alerts_info: int = 0
     alerts_warning: int = 0
     alerts_critical: int = 0
@@ -30,8 +39,8 @@ class Sums:
         """From a row of sums; what is missing or NULL is 0."""
         return cls(**{name: int(row.get(name) or 0) for name in NAMES})
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(getattr(self, name) + getattr(other, name) for name in NAMES))
+    def plus(self, other: "Sums") -> "Sums":
+        return Sums(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def distance_m(self) -> float:
@@ -49,6 +58,20 @@ class Sums:
     @property
     def alerts(self) -> int:
         return self.alerts_info + self.alerts_warning + self.alerts_critical
+
+    @property
+    def harsh(self) -> int:
+        return self.harsh_accelerations + self.harsh_brakings + self.harsh_corners
+
+    @property
+    def speeding_share(self) -> float | None:
+        """Of the driving time whose speed is known, 0 to 1."""
+        return min(1.0, self.speeding_ms / self.timed_ms) if self.timed_ms else None
+
+    @property
+    def night_share(self) -> float | None:
+        """Of the time in trips, 0 to 1."""
+        return self.night_ms / self.driving_ms if self.driving_ms else None
 
     @property
     def trip_alerts(self) -> int:

@@ -5,6 +5,7 @@ the stretch is over for longer than any drain's transaction takes: whatever the 
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
@@ -12,12 +13,13 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from fleet.buckets import Activity, Bucket, sources
+from fleet.buckets import HEARD, Activity, Bucket, Sums, sources
 from fleet.models import Part, Vehicle
 from fleet.ranges import Range, with_ranges
 from fleet.rollups import Touch, touch
 from telemetry.models import CompressionStat
 from telemetry.partitions import first_kept
+from telemetry.sql import on_postgresql
 
 STRETCH_S, GRACE_S = 300, 60
 _REMEMBERED = 200_000
@@ -64,21 +66,48 @@ def note(days: Iterable[tuple[int, str]]) -> None:
     transaction.on_commit(lambda: noted.remember(slot, fresh))
 
 
-def count(ranges: dict[Bucket, Range]) -> dict[Bucket, int]:
-    """Records of each range. What began before the oldest month that is kept is left out: its rows may be gone."""
+SEEN_MS, TIMED_MS = 2_500, 60_000
+"""Records at most so far apart show how a vehicle brakes (fleet/believed.py), and how fast it drives."""
+
+
+def count(ranges: dict[Bucket, Range]) -> dict[Bucket, Sums]:
+    """Of each range its records, the distance that dense ones cover, and the time moving at a known speed.
+
+    What began before the oldest month that is kept is left out: its rows may be gone.
+    """
     kept_from = first_kept(timezone.now(), settings.TELEMETRY_RETENTION_MONTHS)
     asked = {bucket: one for bucket, one in ranges.items() if kept_from is None or one.start >= kept_from}
     if not asked:
         return {}
     by_start = {(one.vehicle_id, one.start): bucket for bucket, one in asked.items()}
+    found: dict[Bucket, Sums] = {bucket: Counter() for bucket in asked}
     expression, params = with_ranges(list(asked.values()))
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{expression} SELECT asked.vehicle_id, asked.opens, (SELECT count(*) FROM telemetry_data t WHERE "
-            "t.vehicle_id = asked.vehicle_id AND t.time >= asked.opens AND t.time < asked.closes) FROM asked",
-            params,
-        )
-        return {by_start[vehicle, _moment(opens)]: records for vehicle, opens, records in cursor.fetchall()}
+        cursor.execute(f"{expression} {_heard()}", params)
+        for vehicle, opens, *sums in cursor.fetchall():
+            found[by_start[vehicle, _moment(opens)]] = Counter(dict(zip(HEARD, map(int, sums), strict=True)))
+    return found
+
+
+def _heard() -> str:
+    """The step to a record is taken at the record's own speed."""
+    earlier = "lag(t.time) OVER (PARTITION BY asked.vehicle_id, asked.opens ORDER BY t.time, t.stream_id, t.sequence)"
+    step = (
+        f"round(extract(epoch FROM t.time - {earlier}) * 1000)::bigint"
+        if on_postgresql()
+        else f"CAST(round((julianday(t.time) - julianday({earlier})) * 86400000) AS INTEGER)"
+    )
+    far = "CAST(round(CAST(abs(speed_kmh) * step / 3.6 AS numeric)) AS bigint)"
+    dense = f"step <= {SEEN_MS} AND abs(speed_kmh) >= 3.6"
+    return (
+        f"SELECT vehicle_id, opens, count(*), coalesce(sum({far}) FILTER (WHERE {dense}), 0), "
+        f"coalesce(sum({far}) FILTER (WHERE {dense} AND turns), 0), "
+        f"coalesce(sum(step) FILTER (WHERE step <= {TIMED_MS} AND abs(speed_kmh) >= 3.6), 0) "
+        f"FROM (SELECT asked.vehicle_id, asked.opens, t.speed_kmh, {step} AS step, "
+        "(t.heading_deg IS NOT NULL OR t.yaw_rate_degps IS NOT NULL OR t.lateral_acceleration IS NOT NULL) AS turns "
+        "FROM asked JOIN telemetry_data t ON t.vehicle_id = asked.vehicle_id AND t.time >= asked.opens "
+        "AND t.time < asked.closes) r GROUP BY vehicle_id, opens"
+    )
 
 
 def days(fleet_id: int) -> Iterable[Bucket]:

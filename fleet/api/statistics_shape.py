@@ -136,7 +136,7 @@ STATISTICS = OpenApiExample(
         "total_driving_hours": 150.5, "average_safety_score": 84.2, "average_risk_score": 0.18,
         "alerts": {"info": 4, "warning": 2, "critical": 0, "total": 6},
         "trip_alerts": {"info": 40, "warning": 17, "critical": 1, "total": 58}, "total_alerts": 6,
-        "records": 540123, "score_version": 1, "updating": 0,
+        "records": 540123, "score_version": 2, "updating": 0,
     },
     response_only=True,
 )  # fmt: skip

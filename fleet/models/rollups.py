@@ -71,6 +71,19 @@ class Driven(models.Model):
     trip_info = models.BigIntegerField(default=0, help_text="Alerts counted by the device in trips.")
     trip_warning = models.BigIntegerField(default=0)
     trip_critical = models.BigIntegerField(default=0)
+    harsh_accelerations = models.PositiveIntegerField(
+        default=0, help_text="Begun on this day, not dismissed."
+    )
+    harsh_brakings = models.PositiveIntegerField(default=0)
+    harsh_corners = models.PositiveIntegerField(default=0)
+    speeding_ms = models.BigIntegerField(default=0, help_text="Of speeding that began on this day.")
+    idling_ms = models.BigIntegerField(default=0)
+    night_ms = models.BigIntegerField(default=0, help_text="Time in trips in the fleet's night.")
+    seen_mm = models.BigIntegerField(
+        default=0, help_text="Distance driven where records were dense enough to show braking."
+    )
+    turning_mm = models.BigIntegerField(default=0, help_text="The same of cornering.")
+    timed_ms = models.BigIntegerField(default=0, help_text="Driving time in which the speed is known.")
 
     class Meta:
         abstract = True

@@ -50,6 +50,7 @@ def _row(one: Standing, metric: Metric) -> dict[str, Any]:
         "distance": number(METRICS["distance"], sums.distance_m),
         "hours": number(METRICS["driving_hours"], sums.driving_s / 3600),
         "trips": number(METRICS["trips"], sums.trips),
+        "to_go": "" if one.place.eligible else f"{max(0.1, (RANKED_FROM_M - sums.distance_m) / 1000):,.1f}",
     }
 
 

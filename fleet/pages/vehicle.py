@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from fleet import scorecard, scoring
 from fleet.access import principal_of, vehicle_or_404
-from fleet.models import Motion, Role, Vehicle, VehicleState
+from fleet.models import Kind, Motion, Role, Vehicle, VehicleState
 from fleet.pages.session import page, part
 from fleet.readings import READINGS, Catalogue, catalogue_of, gauges, shown_as
 
@@ -32,6 +33,8 @@ def vehicle(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
         "tile_attribution": settings.TILE_ATTRIBUTION,
         "offline_after": settings.OFFLINE_AFTER_S,
         "may_see_commands": principal_of(request.user).can(Role.VIEWER, found.fleet_id),
+        "card": scorecard.of_vehicle(found, timezone.now()) if found.kind == Kind.VEHICLE else None,
+        "score_version": scoring.VERSION,
         "may_edit": principal_of(request.user).can(Role.MANAGER, found.fleet_id),
     }
     return render(request, "fleet/vehicle.html", content)

@@ -7,8 +7,10 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from fleet import scorecard, scoring
 from fleet.access import principal_of
 from fleet.audit import Actor
 from fleet.models import Driver
@@ -44,6 +46,8 @@ def driver(request: HttpRequest, fleet: str, driver: str) -> HttpResponse:
         "copies": copies[:SHOWN_COPIES],
         "more_copies": len(copies) > SHOWN_COPIES,
         "manages": manages,
+        "card": scorecard.of_driver(found, timezone.now()),
+        "score_version": scoring.VERSION,
         "exports": access.may_export(principal, found),
     }
     status = 400 if form.errors else 200

@@ -70,8 +70,8 @@ class TestList:
 
 class TestDriver:
     def test_versions_and_holders(self, boss: Client, written: None, django_assert_num_queries: Any) -> None:
-        # session, person, driver, head, copies, versions; for the frame fleets; memberships
-        with django_assert_num_queries(8):
+        # session, person, driver, head, copies, versions; four for the score; for the frame fleets; memberships
+        with django_assert_num_queries(12):
             text = text_of(boss.get(PAGE))
         for part in (
             "Ada Berg",

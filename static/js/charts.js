@@ -4,7 +4,8 @@
 (() => {
   const HEIGHT = 132;
 
-  function create(figure, zone) {
+  /* `marked`: from when to when something happened, Unix seconds. */
+  function create(figure, zone, marked) {
     const { label, unit, digits } = figure.dataset;
     const box = figure.querySelector(".plot");
     const output = figure.querySelector("output");
@@ -32,7 +33,7 @@
           { label, stroke: Convoy.colour("--made"), width: 1.6, spanGaps: false, points: { show: false } },
           { label: "sent", stroke: Convoy.colour("--sent"), width: 0, paths: () => null, points: { show: true, size: 3.5, width: 0, fill: Convoy.colour("--sent"), stroke: Convoy.colour("--sent"), filter: sentOnly } },
         ],
-        hooks: { setCursor: [tell], draw: [drawIncomplete] },
+        hooks: { setCursor: [tell], drawClear: [drawMarked], draw: [drawIncomplete] },
       };
     }
 
@@ -48,6 +49,16 @@
       if (low === null || high === null) return [0, 1];
       const room = Math.max((high - low) * 0.12, 5 * 10 ** -Number(digits));
       return [low >= 0 && low < (high - low) ? 0 : low - room, high + room];
+    }
+
+    function drawMarked(u) {
+      if (!marked) return;
+      const { ctx, bbox } = u;
+      const left = Math.max(u.valToPos(marked[0], "x", true), bbox.left), right = Math.min(u.valToPos(marked[1], "x", true), bbox.left + bbox.width);
+      ctx.save();
+      ctx.fillStyle = Convoy.colour("--bad-soft");
+      ctx.fillRect(left - 3, bbox.top, Math.max(right - left, 0) + 6, bbox.height);
+      ctx.restore();
     }
 
     function drawIncomplete(u) {

@@ -1,4 +1,4 @@
-"""The last hour of a vehicle's signals, each value known as sent or reconstructed."""
+"""An hour of a vehicle's signals, or less of it, each value known as sent or reconstructed."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -24,15 +24,16 @@ _HEAD = 3
 
 @part
 def charts(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
-    """`signals`: names, also of further values, with commas between. Columns of each; when records were incomplete."""
+    """`signals`: names, also of further values, with commas between. `seconds` up to `end`, at most an hour. Columns of
+    each; when records were incomplete."""
     found = vehicle_or_404(request.user, fleet, vehicle)
     asked = request.GET.get("signals", "speed,battery,power").split(",")
     names = [name for name in dict.fromkeys(asked) if 0 < len(name) <= MAX_TEXT and "\0" not in name][
         :SIGNAL_LIMIT
     ]
-    end = end_of_period(request)
+    end, period = end_of_period(request), _period(request)
     columns = ("sent", "quality", *map(column_of, names))
-    rows = rows_between(found, end - PERIOD, end, columns)
+    rows = rows_between(found, end - period, end, columns)
     times = [row[0].timestamp() for row in rows]
     silence = silence_after(times)
     lines = {}
@@ -43,13 +44,22 @@ def charts(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
         if samples or name in BY_NAME or name in known:
             lines[name] = line(thin(samples), silence)
     content = {
-        "begin": (end - PERIOD).timestamp(),
+        "begin": (end - period).timestamp(),
         "end": end.timestamp(),
         "records": len(rows),
         "signals": lines,
         "incomplete": _incomplete(times, rows, silence),
     }
     return json(content)
+
+
+def _period(request: HttpRequest) -> timedelta:
+    asked = request.GET.get("seconds", "")
+    return (
+        min(PERIOD, timedelta(seconds=int(asked)))
+        if asked.isascii() and asked.isdigit() and len(asked) < 5
+        else PERIOD
+    )
 
 
 def _samples(name: str, times: Sequence[float], cells: Sequence[tuple[int, Any]]) -> Iterator[Sample]:
