@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 def start_worker() -> Any:
     """A worker in a thread; stops with the process (unfinished frames stay in the inbox)."""
-    # Two for the drains and one for what follows from them; two more that e-mails and webhooks may wait in.
+    # Two for the drains and one for what follows from them; two that e-mails and webhooks may wait in, one for reports.
     worker = app.WorkController(
-        pool="threads", concurrency=5, without_heartbeat=True, without_mingle=True, without_gossip=True
+        pool="threads", concurrency=6, without_heartbeat=True, without_mingle=True, without_gossip=True
     )
     threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
     return worker

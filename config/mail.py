@@ -1,4 +1,4 @@
-"""Settings of what goes out: e-mail, webhooks, and the queue their senders have to themselves."""
+"""Settings of what goes out: e-mail, webhooks, reports; and the queues that their workers have to themselves."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 import environ
 from kombu import Exchange, Queue
 
-QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "notify")]
-# A mail server or a receiver that is slow must not take the places of the drains.
-ROUTES = {"fleet.send_*": {"queue": "notify", "routing_key": "notify"}}
+QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "notify", "reports")]
+# A mail server, a receiver that is slow or a report of a million rows must not take the places of the drains.
+ROUTES = {
+    "fleet.send_*": {"queue": "notify", "routing_key": "notify"},
+    "fleet.make_*": {"queue": "reports", "routing_key": "reports"},
+}
 
 
 def mail(env: environ.Env, data_dir: Path) -> dict[str, Any]:

@@ -20,5 +20,7 @@ SCHEDULE: dict[str, Any] = {
     "forget-page-sessions": {"task": "fleet.forget_sessions", "schedule": timedelta(hours=12)},
     "prune-statuses": {"task": "devices.prune_statuses", "schedule": timedelta(hours=6)},
     "sweep-releases": {"task": "devices.sweep_releases", "schedule": timedelta(hours=6)},
+    "sweep-reports": {"task": "fleet.sweep_reports", "schedule": timedelta(seconds=5)},
+    "expire-reports": {"task": "fleet.expire_reports", "schedule": timedelta(minutes=10)},
     "expire-footage": {"task": "fleet.expire_footage", "schedule": timedelta(hours=1)},
 }

@@ -224,6 +224,7 @@ STATICFILES_DIRS: list[Any] = [
         if (NODE_MODULES / folder).is_dir()
     ),
 ]
+PDF_FONTS = NODE_MODULES / "dejavu-fonts-ttf" / "ttf"
 HASHED_STATIC = env.bool("HASHED_STATIC", default=False)
 STORAGES = {
     "default": {"BACKEND": "fleet.footage.DurableStorage"},
@@ -284,6 +285,7 @@ LOGGING = {
         "django.channels.server": {"level": "WARNING"},
         "celery": {"level": "WARNING" if EMBEDDED else LOG_LEVEL},
         "kombu": {"level": "ERROR"},
+        "fontTools": {"level": "WARNING"},
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * TELEMETRY_BODY_LIMIT

@@ -5,16 +5,12 @@ fleet/deliveries.py. The mark `sending` is committed when the mail server is con
 message: a worker that dies before it leaves everything as it was; after it nobody knows whether the server took it.
 """
 
-import logging
-import smtplib
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.core import mail
-from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -29,9 +25,9 @@ from fleet.models import (
     Severity,
     User,
 )
+from fleet.posting import Posted, post
 from fleet.quiet import quiet_until
 
-log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=5)
 """Longer than a mail server may take (EMAIL_TIMEOUT counts per step of its protocol)."""
 GIVE_UP_AFTER = timedelta(hours=24)
@@ -142,30 +138,19 @@ def _held(user: User, rows: list[Notification], now: datetime) -> list[Notificat
 
 def deliver(parcel: Parcel) -> bool:
     """One e-mail, or a reason why not yet."""
-    connection = mail.get_connection()
-    try:
-        message = letter(parcel.user, parcel.rows, connection)
-        connection.open()
-        if isinstance(connection, SmtpBackend) and connection.connection:
-            connection.connection.ehlo_or_helo_if_needed()  # else only after the mark
-    except (OSError, smtplib.SMTPException) as error:
-        _postpone(parcel, f"The mail server cannot be reached: {error}")
-        return False
-    try:
-        if not _hand_over(parcel):
-            return False
-        try:
-            connection.send_messages([message])
-        except (OSError, smtplib.SMTPException) as error:
-            _settle_failure(parcel, error)
-            return False
-        _end(parcel, NotificationState.SENT)
-        return True
-    finally:
-        try:
-            connection.close()
-        except (OSError, smtplib.SMTPException):  # the outcome is written down already
-            log.info("the mail server did not say good-bye", exc_info=True)
+    outcome, reason = post(
+        lambda connection: letter(parcel.user, parcel.rows, connection), lambda: _hand_over(parcel)
+    )
+    match outcome:
+        case Posted.SENT:
+            _end(parcel, NotificationState.SENT)
+        case Posted.LATER:
+            _postpone(parcel, reason)
+        case Posted.REFUSED:
+            _end(parcel, NotificationState.FAILED, reason)
+        case Posted.UNCERTAIN:
+            _end(parcel, NotificationState.UNCERTAIN, reason)
+    return outcome is Posted.SENT
 
 
 def _hand_over(parcel: Parcel) -> bool:
@@ -179,26 +164,6 @@ def _hand_over(parcel: Parcel) -> bool:
         if not whole:  # the lease is over: somebody else has it, or will
             transaction.set_rollback(True)
     return whole
-
-
-def _settle_failure(parcel: Parcel, error: Exception) -> None:
-    codes = _refusal(error)
-    if codes is None:
-        _end(parcel, NotificationState.UNCERTAIN, f"It may have arrived, so it is not sent again: {error!r}")
-    elif all(400 <= code < 500 for code in codes):
-        _postpone(parcel, f"The mail server asks to try later: {error}")
-    else:
-        _end(parcel, NotificationState.FAILED, f"The mail server refused it: {error}")
-
-
-def _refusal(error: Exception) -> list[int] | None:
-    """The codes with which a server said no. None: it said nothing, so nobody knows."""
-    match error:
-        case smtplib.SMTPRecipientsRefused():
-            return [code for code, _ in error.recipients.values()]
-        case smtplib.SMTPResponseException():
-            return [error.smtp_code]
-    return None
 
 
 def _postpone(parcel: Parcel, reason: str) -> None:

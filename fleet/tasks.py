@@ -20,9 +20,12 @@ from fleet import (
     silence,
 )
 from fleet.api import idempotency
+from fleet.reports import deliveries as report_mails
+from fleet.reports import exports, schedules
 from fleet.wake import OneAtATime, wake
 
 _mails, _webhooks = OneAtATime(mails.send_due), OneAtATime(deliveries.send_due)
+_files, _report_mails = OneAtATime(exports.make_due), OneAtATime(report_mails.send_due)
 
 
 @shared_task(name="fleet.prune_idempotency_keys")
@@ -102,3 +105,29 @@ def send_notice(user_id: int, what: str, email: str) -> None:
 @shared_task(name="fleet.forget_sessions")
 def forget_sessions() -> None:
     sessions.prune()
+
+
+@shared_task(name="fleet.make_reports", time_limit=3600)
+def make_reports() -> None:
+    _files.run()
+
+
+@shared_task(name="fleet.send_reports")
+def send_reports() -> None:
+    _report_mails.run()
+
+
+@shared_task(name="fleet.sweep_reports")
+def sweep_reports() -> None:
+    """Schedules whose time has come; files and mails that a lost task or a dead worker left behind."""
+    now = timezone.now()
+    schedules.plan_due(now)
+    if exports.anything_due(now):
+        make_reports.delay()
+    if report_mails.anything_due(now):
+        send_reports.delay()
+
+
+@shared_task(name="fleet.expire_reports")
+def expire_reports() -> None:
+    exports.expire(timezone.now())

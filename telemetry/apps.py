@@ -6,6 +6,7 @@ class TelemetryConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from telemetry import activity
+        from telemetry import activity, reports
 
         activity.register()
+        reports.register()

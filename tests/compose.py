@@ -92,11 +92,11 @@ class Stack:
 
     def start(self) -> None:
         self.run("migrate")
-        for service in ("web", "ingest", "worker", "notifier", "beat"):
+        for service in ("web", "ingest", "worker", "notifier", "reporter", "beat"):
             self.spawn(service)
         for service in ("web", "ingest"):
             self.processes[service].wait_ready(partial(healthy, self.url(service)))
-        for service in ("worker", "notifier"):
+        for service in ("worker", "notifier", "reporter"):
             worker = self.processes[service]
             worker.wait_ready(lambda worker=worker: " ready." in worker.log)  # type: ignore[misc]
         beat = self.processes["beat"]
@@ -104,7 +104,7 @@ class Stack:
 
     def stop(self) -> dict[str, int | None]:
         """Each service's exit code; None for one that had to be killed."""
-        order = ("beat", "notifier", "worker", "ingest", "web")
+        order = ("beat", "reporter", "notifier", "worker", "ingest", "web")
         return {name: self.processes[name].stop() for name in order if name in self.processes}
 
 

@@ -124,6 +124,6 @@ def test_the_probe_of_the_healthchecks(stack: compose.Stack) -> None:
 def test_the_processes_end_cleanly(stack: compose.Stack) -> None:
     """Last of the module: SIGTERM, as compose sends it, ends each of them in time."""
     codes = stack.stop()
-    assert set(codes) == {"web", "ingest", "worker", "notifier", "beat"}
+    assert set(codes) == {"web", "ingest", "worker", "notifier", "reporter", "beat"}
     slow = [name for name, code in codes.items() if code is None]
     assert not slow, f"had to be killed: {slow}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.core.cache import cache
 from django.test import Client
 
 from config.asgi import application
@@ -23,6 +24,13 @@ V1 = "/api/v1"
 @pytest.fixture
 def car() -> Car:
     return make_car("own", "van")
+
+
+@pytest.fixture(autouse=True)
+def nobody_guessed_before() -> None:
+    """What other tests tried from this address does not count."""
+    cache.clear()
+    tokens.clear()
 
 
 def post(car: Car, path: str, body: Any, content_type: str = JSON) -> Any:

@@ -2,8 +2,8 @@
 
     SCHEMA_EXAMPLES=200 pytest -n 2 tests/test_schema_conformance.py
 
-tries more of them, and SCHEMA_ONLY=/trips those whose path has that in it. A route is tried because it is in the schema:
-nothing is listed here.
+tries more of them, and SCHEMA_ONLY=/trips those whose path has that in it. A route is tried because it is in the
+schema: nothing is listed here.
 """
 
 import os

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.core.files.storage import default_storage
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from rest_framework.request import Request
 
@@ -30,7 +30,7 @@ class Stored:
     """Shown rather than saved."""
 
 
-def file_answer(request: Request, file: Stored) -> HttpResponseBase:
+def file_answer(request: Request | HttpRequest, file: Stored) -> HttpResponseBase:
     """200, 206, 304 or 416. One range is understood; several, or nonsense, mean the whole file."""
     if not default_storage.exists(file.name):
         raise Http404  # withdrawn a moment ago
@@ -45,7 +45,7 @@ def file_answer(request: Request, file: Stored) -> HttpResponseBase:
         return reply
     blocks = iter(()) if request.method == "HEAD" else blocks_of(file.name, first, last)
     # Django would read a plain iterator to its end before it sends the first byte over ASGI.
-    content = awaited(blocks) if isinstance(request._request, ASGIRequest) else blocks
+    content = awaited(blocks) if isinstance(getattr(request, "_request", request), ASGIRequest) else blocks
     response = StreamingHttpResponse(content, status=206 if part else 200, content_type=file.content_type)
     response["Content-Length"] = str(last - first + 1)
     if part:

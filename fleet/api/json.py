@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import orjson
 from django.conf import settings
+from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -76,7 +77,7 @@ class Negotiation(DefaultContentNegotiation):
         """Who accepts nothing that we have gets JSON all the same: better than an error about it."""
         try:
             return super().select_renderer(request, renderers, format_suffix)
-        except exceptions.NotAcceptable:
+        except (exceptions.NotAcceptable, Http404):  # also a `format` in the address that we do not have
             return renderers[0], renderers[0].media_type
 
 

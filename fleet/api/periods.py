@@ -42,14 +42,14 @@ def metric_of(request: Request, use: Use) -> Metric:
 
 
 def limit_of(request: Request) -> int:
-    return _whole(request, "limit", LIMIT, LIMIT_MOST)
+    return whole_of(request, "limit", LIMIT, LIMIT_MOST)
 
 
 def period_of(request: Request, zone: str, now: datetime) -> Period:
     """`days`, or `from` and `to`; in the fleet's zone."""
     asked = request.query_params
     if not (asked.get("from") or asked.get("to")):
-        return Period.newest(_whole(request, "days", DAYS, LONGEST_DAYS), zone, now)
+        return Period.newest(whole_of(request, "days", DAYS, LONGEST_DAYS), zone, now)
     if asked.get("days"):
         raise exceptions.ValidationError({"days": ["Send either days, or from and to."]})
     if not asked.get("from"):
@@ -77,7 +77,7 @@ def _day(request: Request, name: str, zone: str) -> date:
     return found
 
 
-def _whole(request: Request, name: str, usual: int, most: int) -> int:
+def whole_of(request: Request, name: str, usual: int, most: int) -> int:
     text: Any = request.query_params.get(name)
     if not text:
         return usual

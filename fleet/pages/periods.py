@@ -32,7 +32,7 @@ class Wish:
         slug = request.GET.get("fleet", "")
         fleet = next((one for one in fleets if one.slug == slug), fleets[0] if fleets else None)
         zone = fleet.time_zone if fleet else "UTC"
-        days, period = _period(request, zone, timezone.now())
+        days, period = period_asked(request, zone, timezone.now())
         metric = METRICS.get(request.GET.get("metric", ""), METRICS["safety_score"])
         if use not in metric.uses:
             metric = METRICS["safety_score"]
@@ -51,7 +51,8 @@ class Wish:
         return urlencode(asked + [("vehicles", one) for one in self.vehicles])
 
 
-def _period(request: HttpRequest, zone: str, now: datetime) -> tuple[int, Period]:
+def period_asked(request: HttpRequest, zone: str, now: datetime) -> tuple[int, Period]:
+    """`days`, or 0 where `from` and `to` are meant; and which days these are."""
     asked = request.GET.get("days", "")
     days = int(asked) if asked in {str(days) for days, _ in PERIODS} else 30
     if asked and asked != "0":

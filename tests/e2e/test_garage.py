@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.test_vehicle_page import Screenshot
-from tests.e2e.visitor import log_in, overflows, run_in, serious_violations
+from tests.e2e.visitor import go_to, log_in, overflows, run_in, serious_violations
 from tests.servers import Site
 
 RELEASE = """
@@ -55,7 +55,7 @@ def post(site: Site, token: str, **body: object) -> int:
 
 def test_from_nothing_to_the_first_record(garage: Page, site: Site, screenshot: Screenshot) -> None:
     page = garage
-    page.get_by_role("link", name="Devices").click()
+    go_to(page, "Devices")
     page.get_by_role("button", name="Add a device").click()
     assert not serious_violations(page)
     page.get_by_label("Name", exact=True).fill("Garage van")
@@ -97,7 +97,7 @@ def test_from_nothing_to_the_first_record(garage: Page, site: Site, screenshot: 
 def test_a_rollout_is_paused(garage: Page, site: Site, screenshot: Screenshot) -> None:
     run_in(site, RELEASE)
     page = garage
-    page.get_by_role("link", name="Releases").click()
+    go_to(page, "Releases")
     expect(page.get_by_role("row")).to_have_count(2)
     assert not serious_violations(page)
     page.get_by_role("link", name="detector 2.1.0").click()

@@ -36,6 +36,15 @@ def log_in_as(page: Page, email: str, password: str, path: str = "/") -> None:
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
+def go_to(page: Page, title: str) -> None:
+    """By the navigation at the head of the page, which may have it in its menu."""
+    head = page.get_by_role("navigation", name="Main")
+    link = head.get_by_role("link", name=title, exact=True)
+    if not link.is_visible():
+        head.get_by_text("More", exact=True).click()
+    link.click()
+
+
 def run_in(site: Site, code: str) -> None:
     """Some lines of Python beside the running site, on its data."""
     assert site.env
@@ -57,8 +66,12 @@ def serious_violations(page: Page) -> list[str]:
 
 
 def overflows(page: Page) -> bool:
-    wide: bool = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
-    return wide
+    """For good: charts follow a change of the window in their own time."""
+    for _ in range(30):
+        if not page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+            return False
+        page.wait_for_timeout(100)
+    return True
 
 
 def until(page: Page, condition: str, seconds: float = 15) -> None:
