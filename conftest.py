@@ -8,9 +8,18 @@ from django.conf import settings
 from tests import servers
 from tests.environment import CI
 
+_DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "live_server", "django_db_setup"}
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that say what they need are skipped, visibly, where the suite runs without it."""
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that say what they need are skipped, visibly, where the suite runs without it.
+
+    With `--only-database` those that touch no database are left out: another one makes no difference to them.
+    """
+    if config.getoption("--only-database"):
+        touching = [item for item in items if _touches_a_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(touching)])
+        items[:] = touching
     engine = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
     lacking = {
         "sqlite": engine != "sqlite3" and "the suite runs on PostgreSQL",
@@ -21,6 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, reason in lacking.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--only-database", action="store_true", help="leave out tests that touch no database")
+
+
+def _touches_a_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    needs = any(item.get_closest_marker(name) for name in ("django_db", "postgres", "redis"))
+    return needs or bool(fixtures & _DATABASE)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -37,8 +37,8 @@ PHASES = (
     ),
     Phase(
         "postgres",
-        "everything again on PostgreSQL, with Valkey as cache and channel layer",
-        ("-n", str(WORKERS), "-m", "not sqlite and not services", "--ignore=edge"),  # the car has no database
+        "everything that touches a database again on PostgreSQL, with Valkey as cache and channel layer",
+        ("-n", str(WORKERS), "-m", "not sqlite and not services", "--only-database"),
         with_servers=True,
     ),
     Phase(

@@ -46,6 +46,9 @@ BODILESS = (
     "/secret",
     "/acknowledge",
     "/status",
+    "/retire",
+    "/revive",
+    "/run",
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.visitor import log_in, log_in_as, overflows, run_in, serious_violations
+from tests.e2e.visitor import go_to, log_in, log_in_as, overflows, run_in, serious_violations
 from tests.environment import ROOT
 from tests.servers import Site
 
@@ -154,7 +154,7 @@ def test_without_scripts(panel: Page, site: Site, browser: Browser) -> None:
 def test_the_list_of_all_fleets(panel: Page, screenshot: Screenshot) -> None:
     panel.get_by_role("button", name="Send").click()
     expect(panel.locator(".order")).to_have_count(1)
-    panel.get_by_role("link", name="Commands", exact=True).click()
+    go_to(panel, "Commands")
     expect(panel.locator(".order")).to_have_count(1)
     assert serious_violations(panel) == []
     screenshot("commands-list")

@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.visitor import log_in, overflows, serious_violations, until
+from tests.e2e.visitor import go_to, log_in, overflows, serious_violations, until
 from tests.environment import PYTHON, ROOT
 from tests.servers import Site
 
@@ -86,7 +86,7 @@ def test_found_watched_and_sought(
     site: Site, recorded: str, browser_page: Page, screenshot: Screenshot
 ) -> None:
     log_in(browser_page, site)
-    browser_page.get_by_role("link", name="Scenarios").click()
+    go_to(browser_page, "Scenarios")
     expect(browser_page.get_by_role("link", name="2024-11-17_10-30-45")).to_be_visible()
     screenshot("scenarios")
     assert serious_violations(browser_page) == []
