@@ -17,6 +17,7 @@ from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 
 from fleet.tests.footage_samples import footage
+from tests import migrated
 from tests.environment import PYTHON, ROOT
 from tests.servers import Site, wait_until
 
@@ -33,8 +34,7 @@ class Server:
         assert self.site.env
         if kind == "uvicorn":
             self.site.command = [PYTHON, "-m", "config.uvicorn", "--port", str(self.site.port)]
-        (folder / "data").mkdir()
-        self._manage("migrate", "--verbosity", "0")
+        migrated.sqlite(folder / "data")
         found = re.search(r"cvy_\w+_[\w-]+", self._manage("provision", "north", "van"))
         assert found
         self.headers = {"Authorization": f"Bearer {found[0]}"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 import requests
 
+from tests import migrated
 from tests.documents.seed import MANAGER_EMAIL, PASSWORD, STAFF_EMAIL
 from tests.environment import PYTHON, ROOT
 from tests.servers import Site
@@ -48,6 +49,7 @@ class Cloud:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("documents")
+    migrated.sqlite(folder / "data")
     site = Site(folder, REPLAY="0", LOGIN_RATE="1000/min")
     assert site.env
     try:

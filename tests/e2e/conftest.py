@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from tests import migrated
 from tests.environment import ROOT
 from tests.servers import Site, chromium
 
@@ -56,7 +57,9 @@ class Complaints:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """`manage.py serve` on a free port with a fresh data folder: `.url`, `.log`, `.env`. Must end well."""
-    running = Site(tmp_path_factory.mktemp("site")).start()
+    folder = tmp_path_factory.mktemp("site")
+    migrated.sqlite(folder / "data")
+    running = Site(folder).start()
     yield running
     code = running.stop()
     assert code == 0, f"the site did not end cleanly ({code}):\n{running.log[-4000:]}"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stack import Stack, empty, manage
+from tests import migrated
+from tests.faults.stack import Stack, empty
 from tests.servers import Postgres, Valkey
 
 
@@ -13,7 +14,7 @@ from tests.servers import Postgres, Valkey
 def stack(tmp_path: Path, postgres_server: Postgres, valkey_server: Valkey) -> Iterator[Stack]:
     empty(postgres_server)
     stack = Stack(tmp_path, postgres_server, valkey_server)
-    manage(stack.env, "migrate", "--noinput", "-v", "0")
+    migrated.postgres(postgres_server, stack.env)
     stack.start()
     yield stack
     stack.stop()

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests import migrated
 from tests.faults.stack import SETTINGS, manage
 from tests.servers import Site
 
@@ -97,6 +98,7 @@ class Asking(threading.Thread):
 
 
 def test_commands_survive_kills_and_come_once(tmp_path: Path) -> None:
+    migrated.sqlite(tmp_path / "data")
     site = Site(tmp_path, **SETTINGS).start()
     assert site.env
     manage(site.env, "provision", "storm", "first")

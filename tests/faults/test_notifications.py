@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import migrated
 from tests.environment import PYTHON, ROOT
 from tests.faults.stack import Stack, empty, manage
 from tests.receivers import HttpReceiver, MailServer, http_receiver, mail_server
@@ -28,12 +29,10 @@ raise_alert(Vehicle.objects.get(), Report("{kind}", Severity.CRITICAL, "{kind}",
 BEGIN = (
     """
 import time
-from django.core.management import call_command
 from devices.provision import VehicleFacts, provision
 from fleet import deliveries, webhooks
 from fleet.audit import SYSTEM
 from fleet.models import Fleet, Membership, Role, User, Webhook
-call_command("migrate", interactive=False, verbosity=0)
 provision("storm", "car", VehicleFacts(vin="STORM00000001"), "test")
 fleet = Fleet.objects.get(slug="storm")
 Membership.objects.create(fleet=fleet, user=User.objects.create_user("chief@example.com"), role=Role.OWNER)
@@ -91,6 +90,7 @@ def office(tmp_path: Path, postgres_server: Postgres, valkey_server: Valkey) -> 
     empty(postgres_server)
     with http_receiver() as http, mail_server() as mail:
         found = Office(tmp_path, postgres_server, valkey_server)
+        migrated.postgres(postgres_server, found.env)
         found.http, found.mail = http, mail
         found.env |= {"EMAIL_URL": mail.url, "WEBHOOK_PRIVATE_NETWORKS": "true"}
         yield found

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import migrated
 from tests.environment import PYTHON, ROOT
 from tests.faults.stack import Stack, empty
 from tests.receivers import MailServer, mail_server
@@ -19,14 +20,12 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 BEGIN = """
 import time
 from datetime import timedelta
-from django.core.management import call_command
 from django.utils import timezone
 from devices.provision import VehicleFacts, provision
 from fleet.audit import SYSTEM
 from fleet.models import Fleet, Membership, ReportSchedule, Role, User
 from fleet.reports import exports, schedules
 from fleet.reports.wishes import Wish
-call_command("migrate", interactive=False, verbosity=0)
 provision("storm", "car", VehicleFacts(vin="STORM00000001"), "test")
 fleet, now = Fleet.objects.get(slug="storm"), timezone.now()
 Membership.objects.create(fleet=fleet, user=User.objects.create_user("chief@example.com"), role=Role.OWNER)
@@ -72,6 +71,7 @@ def office(tmp_path: Path, postgres_server: Postgres, valkey_server: Valkey) -> 
     empty(postgres_server)
     with mail_server() as mail:
         found = Office(tmp_path, postgres_server, valkey_server)
+        migrated.postgres(postgres_server, found.env)
         found.mail = mail
         found.env |= {"EMAIL_URL": mail.url}
         yield found

@@ -19,6 +19,7 @@ import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests import migrated
 from tests.environment import PYTHON, ROOT, clean_environment
 from tests.faults.flood import FLOOD_END, VEHICLES
 from tests.servers import Process, free_port, healthy
@@ -68,11 +69,10 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         DATA_DIR=str(tmp_path), STATIC_ROOT=str(tmp_path), FLOOD_S=str(FLOOD_S), LOG_LEVEL="WARNING"
     )
     env["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    for arguments in (["migrate", "-v", "0"], ["shell", "-v", "0", "-c", SESSION]):
-        done = subprocess.run(
-            [PYTHON, "manage.py", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    migrated.sqlite(tmp_path)
+    command = [PYTHON, "manage.py", "shell", "-v", "0", "-c", SESSION]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     fleet, cookie = done.stdout.split()
     port = free_port()
     commands = {
