@@ -9,7 +9,7 @@ what the device did is more than what we assumed.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from devices.kinds import NonsenseError
 from devices.models import Command, Device, Path, State
 from devices.models.commands import WAITING
 from fleet.audit import Actor, record
+from fleet.jsontext import written
 from fleet.models import Vehicle, VehicleState
 from fleet.models.vehicles import MOVING_ABOVE_KMH
 from fleet.push import device_group, group, push
@@ -241,7 +242,7 @@ def as_json(command: Command) -> dict[str, Any]:
         "id": str(command.public_id),
         "action": command.action,
         "parameters": command.parameters,
-        "expires_at": command.expires_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "expires_at": written(command.expires_at),
     }
 
 

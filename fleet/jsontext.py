@@ -1,5 +1,6 @@
 """Stored content as JSON text."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -12,6 +13,11 @@ def dumped(content: Any) -> bytes:
         return orjson.dumps(content, default=str, option=orjson.OPT_UTC_Z)
     except TypeError:
         return orjson.dumps(_sized(content), default=str, option=orjson.OPT_UTC_Z)
+
+
+def written(moment: datetime) -> str:
+    """As `dumped` writes it, where text is needed before."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def not_json(body: bytes, error: orjson.JSONDecodeError) -> str:

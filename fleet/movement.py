@@ -70,17 +70,6 @@ def between_m(one: Sample, other: Sample) -> float:
     return apart_m(fix_of(one), fix_of(other))
 
 
-def motions(samples: Sequence[Sample], moving_mps: float) -> list[Motion]:
-    """Of each sample: by its speed, else by the change of place since the last one, else by its ignition."""
-    found: list[Motion] = []
-    placed: Fix | None = None
-    for sample in samples:
-        found.append(motion_of(sample, placed, moving_mps))
-        if sample.placed:
-            placed = fix_of(sample)
-    return found
-
-
 _FIX_ERROR_M = 30.0
 """A standing receiver's fixes wander about this far."""
 

@@ -1,9 +1,8 @@
 """The devices of my fleets: who there is, when each was heard, in which state its tokens are. `/devices`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.paginator import Paginator
@@ -16,6 +15,7 @@ from devices.models import Device, DeviceStatus
 from devices.status import with_heard
 from devices.tokenstates import TokenState, with_token_state
 from fleet.access import managed_fleets, principal_of, visible_fleets
+from fleet.pages.asked import Asked
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.session import page
 
@@ -34,30 +34,16 @@ SORTS: dict[str, tuple[str, list[Any]]] = {
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the list's form asks for; anything unknown counts as not asked."""
+class Wish(Asked):
+    """What the list's form asks for."""
+
+    choices = {"state": list(dict(STATES)), "token": TokenState.values, "sort": list(SORTS)}
 
     q: str = ""
     fleet: str = ""
     state: str = ""
     token: str = ""
     sort: str = ""
-
-    @classmethod
-    def of(cls, request: HttpRequest) -> "Wish":
-        asked = {
-            name: request.GET.get(name, "").replace("\0", "").strip()[:80]
-            for name in cls.__dataclass_fields__
-        }
-        known = {"state": list(dict(STATES)), "token": TokenState.values, "sort": list(SORTS)}
-        for name, words in known.items():
-            if asked[name] not in words:
-                asked[name] = ""
-        return cls(**asked)
-
-    @property
-    def query(self) -> str:
-        return urlencode({name: value for name, value in asdict(self).items() if value})
 
 
 @page

@@ -7,6 +7,8 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from fleet.jsontext import written
+
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FUTURE_LIMIT = timedelta(minutes=10)
 _MILLISECONDS, _MICROSECONDS = 1e11, 1e14
@@ -66,4 +68,4 @@ class MomentField(serializers.Field[datetime, Any, str, Any]):
         return moment
 
     def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return written(value)

@@ -14,7 +14,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.access import principal_of, visible_fleets
-from fleet.api.json import Negotiation
 from fleet.api.periods import PERIOD, period_of, whole_of
 from fleet.api.problems import ProblemSerializer, problem
 from fleet.models import Dialect, Fleet, ReportFormat, Units
@@ -106,16 +105,7 @@ class ReportsView(APIView):
         return Response({"reports": [described(report) for report in registry.known()]})
 
 
-class AnyFormat(Negotiation):
-    """`?format=` means the file's, and none of DRF's renderers; errors are JSON."""
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
 class ReportView(APIView):
-    content_negotiation_class = AnyFormat
-
     @extend_schema(
         summary="A report: its rows in pages with the totals of all, or as a file",
         description=f"JSON is SI. A file has at most {EXPORT_LIMIT:,} rows here; of more, an export makes it.",

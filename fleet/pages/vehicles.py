@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -16,6 +15,7 @@ from fleet import vehicles
 from fleet.access import managed_fleets, principal_of, vehicle_or_404, visible_fleets, visible_vehicles
 from fleet.audit import Actor
 from fleet.models import Fleet, Kind, Role, Vehicle
+from fleet.pages.asked import Asked
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.session import page
 from fleet.vehicles import Facts
@@ -31,28 +31,15 @@ SORTS: dict[str, tuple[str, list[Any]]] = {
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the list's form asks for; anything unknown counts as not asked."""
+class Wish(Asked):
+    """What the list's form asks for."""
+
+    choices = {"state": list(dict(STATES)), "sort": list(SORTS)}
 
     q: str = ""
     fleet: str = ""
     state: str = ""
     sort: str = ""
-
-    @classmethod
-    def of(cls, request: HttpRequest) -> "Wish":
-        asked = {
-            name: request.GET.get(name, "").replace("\0", "").strip()[:80]
-            for name in cls.__dataclass_fields__
-        }
-        for name, words in {"state": list(dict(STATES)), "sort": list(SORTS)}.items():
-            if asked[name] not in words:
-                asked[name] = ""
-        return cls(**asked)
-
-    @property
-    def query(self) -> str:
-        return urlencode({name: value for name, value in asdict(self).items() if value})
 
 
 class FactsForm(forms.Form):
