@@ -1,11 +1,15 @@
 """Fixtures that every app's tests may use, and the rule that CI skips nothing."""
 
+import os
 from collections.abc import Generator, Iterator
 
 import pytest
 from django.conf import settings
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
-from tests import servers
+from tests import migrated, servers
 from tests.environment import CI
 
 _DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "live_server", "django_db_setup"}
@@ -53,6 +57,25 @@ def pytest_runtest_makereport(
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         report.longrepr = f"{item.nodeid}: skipped under CI=true: {reason}"
     return report
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """The tests' database begins as a copy of a migrated one: migrating takes twenty seconds a worker."""
+    database = connections.settings["default"]
+    if connection.vendor == "postgresql":
+        database["TEST"]["TEMPLATE"] = migrated.postgres_template(os.environ["TEST_DATABASE_URL"])
+        yield
+        return
+    connection_created.connect(_fill)
+    yield
+    connection_created.disconnect(_fill)
+
+
+def _fill(connection: BaseDatabaseWrapper, **_: object) -> None:
+    """The first connection to the database in memory finds nothing in it."""
+    if connection.vendor == "sqlite" and not connection.introspection.table_names():
+        migrated.sqlite_into(connection.connection)
 
 
 @pytest.fixture(scope="session")

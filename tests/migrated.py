@@ -15,6 +15,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
+from psycopg.sql import SQL, Identifier
+
 from tests.environment import PYTHON, ROOT, clean_environment
 from tests.servers import Postgres
 
@@ -24,6 +27,17 @@ _TIMEOUT_S = 600
 
 def sqlite(folder: Path) -> None:
     """Put one into a data folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_kept_sqlite(), folder / "convoy.sqlite3")
+
+
+def sqlite_into(connection: sqlite3.Connection) -> None:
+    """Fill an empty database, which may be in memory."""
+    with closing(sqlite3.connect(_kept_sqlite())) as kept:
+        kept.backup(connection)
+
+
+def _kept_sqlite() -> Path:
     kept = _KEPT / f"{_made_of()}.sqlite3"
     with _alone():
         if not kept.exists():
@@ -36,8 +50,7 @@ def sqlite(folder: Path) -> None:
                 ):
                     new.backup(to)
                 draft.rename(kept)
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(kept, folder / "convoy.sqlite3")
+    return kept
 
 
 def postgres(server: Postgres, env: Mapping[str, str]) -> None:
@@ -63,6 +76,20 @@ def postgres(server: Postgres, env: Mapping[str, str]) -> None:
             server.url,
         ]
     )
+
+
+def postgres_template(url: str) -> str:
+    """The name of one on the server of this database, which Django's test runner can copy."""
+    name = f"convoy_migrated_{_made_of()}"
+    with _alone(), psycopg.connect(url, autocommit=True) as server:
+        there = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if not there:
+            draft = Identifier(f"{name}_draft")
+            server.execute(SQL("DROP DATABASE IF EXISTS {}").format(draft))
+            server.execute(SQL("CREATE DATABASE {}").format(draft))
+            _migrate(clean_environment(DATABASE_URL=f"{url.rpartition('/')[0]}/{name}_draft"))
+            server.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(draft, Identifier(name)))
+    return name
 
 
 def _migrate(env: Mapping[str, str]) -> None:
