@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from fleet import mail
+from fleet.notifying import mail
 from telemetry.transports.limits import parse_rate
 
 

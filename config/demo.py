@@ -9,8 +9,9 @@ from django.conf import settings
 
 from devices.models import DeviceToken, digest_of
 from devices.provision import VehicleFacts, provision
-from fleet import geofences, rules
+from fleet.alerting import rules
 from fleet.audit import SYSTEM
+from fleet.geofencing import geofences
 from fleet.models import (
     AlertRule,
     FenceKind,

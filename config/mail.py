@@ -6,9 +6,12 @@ from typing import Any
 import environ
 from kombu import Exchange, Queue
 
-QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "notify", "reports")]
-# A mail server, a receiver that is slow or a report of a million rows must not take the places of the drains.
+QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "derive", "notify", "reports")]
+# What can wait, a slow mail server or receiver, a report of a million rows: none may take the places of the drains.
 ROUTES = {
+    "telemetry.derive_paced": {"queue": "derive", "routing_key": "derive"},
+    "fleet.keep_rollups": {"queue": "derive", "routing_key": "derive"},
+    "fleet.prune_rollups": {"queue": "derive", "routing_key": "derive"},
     "fleet.send_*": {"queue": "notify", "routing_key": "notify"},
     "fleet.make_*": {"queue": "reports", "routing_key": "reports"},
 }

@@ -27,7 +27,7 @@ def log_in(env: environ.Env) -> dict[str, Any]:
         "AXES_VERBOSE": False,
         "OTP_TOTP_ISSUER": "Convoy",
         "OTP_ADMIN_HIDE_SENSITIVE_DATA": True,
-        "SESSION_ENGINE": "fleet.sessions",
+        "SESSION_ENGINE": "fleet.people.sessions",
         "SESSION_COOKIE_HTTPONLY": True,
         "PASSWORD_RESET_TIMEOUT": 3600,
     }

@@ -69,7 +69,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "fleet.sessions.SeenMiddleware",
+    "fleet.people.sessions.SeenMiddleware",
     "fleet.pages.enrolment.StaffEnrolMiddleware",
     "fleet.timezone.TimezoneMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -173,6 +173,8 @@ DRAIN_SHARDS = env.int("DRAIN_SHARDS", default=2)
 TELEMETRY_GAP_WAIT_S = env.float("TELEMETRY_GAP_WAIT_S", default=10.0)
 TELEMETRY_HELD_DAYS = env.int("TELEMETRY_HELD_DAYS", default=30)
 TELEMETRY_RETENTION_MONTHS = env.int("TELEMETRY_RETENTION_MONTHS", default=0)
+MINUTE_ROLLUP_DAYS = env.int("MINUTE_ROLLUP_DAYS", default=35)
+HOUR_ROLLUP_DAYS = env.int("HOUR_ROLLUP_DAYS", default=400)
 TOKEN_CACHE_S = env.float("TOKEN_CACHE_S", default=5.0)
 INGEST_RATE = env.str("INGEST_RATE", default="50/s")
 INGEST_BURST = env.int("INGEST_BURST", default=500)
@@ -227,7 +229,7 @@ STATICFILES_DIRS: list[Any] = [
 PDF_FONTS = NODE_MODULES / "dejavu-fonts-ttf" / "ttf"
 HASHED_STATIC = env.bool("HASHED_STATIC", default=False)
 STORAGES = {
-    "default": {"BACKEND": "fleet.footage.DurableStorage"},
+    "default": {"BACKEND": "fleet.recording.footage.DurableStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if HASHED_STATIC

@@ -25,6 +25,7 @@ from fleet.audit import Actor, record
 from fleet.jsontext import written
 from fleet.models import Vehicle, VehicleState
 from fleet.models.vehicles import MOVING_ABOVE_KMH
+from fleet.privacy import masks
 from fleet.push import device_group, group, push
 
 TTL_S, SHORTEST_TTL_S, LONGEST_TTL_S = 300, 10, 86_400
@@ -216,7 +217,7 @@ def acknowledge(
         raise NonsenseError(result=reason)
     with locked(Command.objects.filter(device=device_id, public_id=public_id)) as (found, now):
         if found.state in {State.DELIVERED, State.UNACKNOWLEDGED}:
-            found.result = result
+            found.result = masks.told(found.vehicle_id, now, result)
             _end(found, State.SUCCEEDED if success else State.FAILED, now, message[:MESSAGE_LIMIT])
         elif found.state_at(now) in WAITING:
             raise RefusedError("This command has not been delivered: ask for your commands first.")

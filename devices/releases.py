@@ -15,9 +15,9 @@ from django.utils import timezone
 from devices.models.releases import ModelRelease, canonical
 from devices.signatures import digest_of, signer_of
 from devices.tufrepository import UnacceptableError, publish
-from fleet import footage
 from fleet.audit import Actor, record
 from fleet.models import Fleet
+from fleet.recording import footage
 
 MODELS = "models"
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from devices.models import Device, DeviceStatus, DeviceToken
 from fleet.models import VehicleState
+from fleet.privacy import masks
 
 _AT_ONCE = 5_000
 
@@ -40,11 +41,12 @@ class Condition:
 
 def note(device_id: int, report: Report) -> None:
     """Keep a report. The database decides that the same one is kept once."""
+    vehicle = Device.objects.filter(pk=device_id).values_list("vehicle", flat=True).first()
     row = DeviceStatus(
         device_id=device_id,
         time=report.time,
         status=report.status,
-        details=report.details,
+        details=masks.told(vehicle or 0, report.time, report.details),
         source=report.source,
         received_at=timezone.now(),
     )

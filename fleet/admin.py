@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
 
-from fleet import rebuild
+from fleet.aggregation import rebuild
 from fleet.models import (
     Alert,
     AlertNote,
@@ -263,12 +263,12 @@ class PieceAdmin(ReadOnlyAdmin):
     list_select_related = ("upload",)
 
 
-from fleet import (  # noqa: E402 - after the bases they stand on
-    admin_notifications,  # noqa: F401
-    driving_admin,  # noqa: F401
-    geofence_admin,  # noqa: F401
-    journey_admin,  # noqa: F401
-    peopleadmin,  # noqa: F401
-    report_admin,  # noqa: F401
-    rollup_admin,  # noqa: F401
-)
+# After the bases they stand on.
+from fleet.aggregation import rollup_admin, short_admin  # noqa: E402, F401
+from fleet.behaviour import driving_admin  # noqa: E402, F401
+from fleet.geofencing import geofence_admin  # noqa: E402, F401
+from fleet.journeys import journey_admin  # noqa: E402, F401
+from fleet.notifying import admin_notifications  # noqa: E402, F401
+from fleet.people import peopleadmin  # noqa: E402, F401
+from fleet.privacy import privacy_admin  # noqa: E402, F401
+from fleet.reports import report_admin  # noqa: E402, F401

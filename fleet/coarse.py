@@ -27,7 +27,7 @@ def coarse(value: Any, inside: bool = False) -> Any:
     """
     match value:
         case dict():
-            return {key: coarse(inner, inside or _names_a_place(key)) for key, inner in value.items()}
+            return {key: coarse(inner, inside or names_a_place(key)) for key, inner in value.items()}
         case list():
             inside = inside or _is_a_pair(value)
             return [coarse(inner, inside) for inner in value]
@@ -40,7 +40,21 @@ def coarse(value: Any, inside: bool = False) -> Any:
     return value
 
 
-def _names_a_place(key: str) -> bool:
+def without_places(value: Any) -> Any:
+    """JSON without any position: what a key that names a place holds is gone, and so are pairs of precise numbers."""
+    match value:
+        case dict():
+            return {key: without_places(inner) for key, inner in value.items() if not names_a_place(key)}
+        case list() if _is_a_pair(value):
+            return []
+        case list():
+            return [without_places(inner) for inner in value]
+        case str() if len(_PRECISE.findall(value)) > 1:
+            return _PRECISE.sub("…", value)
+    return value
+
+
+def names_a_place(key: str) -> bool:
     words = {word.lower() for word in _WORDS.findall(key)} | {key.lower()}
     return bool(words & (_COORDINATES | _PLACES))
 

@@ -46,6 +46,7 @@ def add(actor: Actor, fleet: Fleet, slug: str, facts: Facts) -> Driver:
                 driver.save(force_insert=True)
         except IntegrityError:  # a car or a colleague was quicker
             raise TakenError from None
+        driver.take_trips()
         record(actor, "driver.created", driver, fleet, ({}, _told(facts)))
     return driver
 

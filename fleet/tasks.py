@@ -6,25 +6,19 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from fleet import (
-    account,
-    deliveries,
-    escalation,
-    footage,
-    invitations,
-    mails,
-    notifications,
-    rollups,
-    scenarios,
-    sessions,
-    silence,
-)
+from fleet.aggregation import kept, rollups
+from fleet.alerting import escalation, silence
 from fleet.api import idempotency
+from fleet.notifying import deliveries, mails, notifications
+from fleet.notifying.wake import OneAtATime, wake
+from fleet.people import account, invitations, sessions
+from fleet.privacy import retention, spans, wishes
+from fleet.recording import footage, scenarios
 from fleet.reports import deliveries as report_mails
 from fleet.reports import exports, schedules
-from fleet.wake import OneAtATime, wake
 
 _mails, _webhooks = OneAtATime(mails.send_due), OneAtATime(deliveries.send_due)
+_wishes = OneAtATime(wishes.grant_due)
 _files, _report_mails = OneAtATime(exports.make_due), OneAtATime(report_mails.send_due)
 
 
@@ -38,6 +32,33 @@ def expire_footage() -> None:
     """Footage that is too old, uploads nobody resumed, files nobody knows."""
     scenarios.expire(timezone.now())
     footage.sweep_orphans(timezone.now())
+
+
+@shared_task(name="fleet.keep_private")
+def keep_private() -> None:
+    """Private hours of the weeks ahead, of new vehicles too."""
+    spans.keep_up(timezone.now())
+
+
+@shared_task(name="fleet.grant_wishes", time_limit=3600)
+def grant_wishes() -> None:
+    """Files about people, and their erasure."""
+    _wishes.run()
+
+
+@shared_task(name="fleet.sweep_wishes")
+def sweep_wishes() -> None:
+    """Those whose task was lost or whose worker died; files that are too old."""
+    now = timezone.now()
+    wishes.expire(now)
+    if wishes.anything_due(now):
+        grant_wishes.delay()
+
+
+@shared_task(name="fleet.keep_retention")
+def keep_retention() -> None:
+    """Positions, visits and sums by day that are older than their fleet keeps them."""
+    retention.forget(timezone.now())
 
 
 @shared_task(name="fleet.check_silence")
@@ -74,6 +95,12 @@ def prune_notifications() -> None:
 def keep_rollups() -> None:
     """Sum up the days that were touched."""
     rollups.keep_up(timezone.now())
+
+
+@shared_task(name="fleet.prune_rollups")
+def prune_rollups() -> None:
+    """Forget minutes and hours that are too old."""
+    kept.prune(timezone.now())
 
 
 @shared_task(name="fleet.send_invitation")

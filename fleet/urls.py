@@ -9,6 +9,7 @@ from fleet.api import geofences as fences_api
 from fleet.api import notifications as told
 from fleet.api import statistics as statistics_api
 from fleet.api import webhooks as hooks
+from fleet.api.assignments import AssignmentsView, AssignmentView
 from fleet.api.drivers import DriverListView, DriverView
 from fleet.api.invitations import FleetInvitationsView, FleetInvitationView, ResendView
 from fleet.api.journeys import (
@@ -28,6 +29,7 @@ from fleet.api.vehicles import VehicleListView, VehicleStatusView
 from fleet.api.videos import VideoFileView, VideosView
 from fleet.pages import (
     account,
+    assignments,
     drivers,
     geofences,
     hub,
@@ -61,6 +63,7 @@ from fleet.pages.secondfactor import second_factor_page
 
 urlpatterns = [
     path("", include("fleet.reports.urls")),
+    path("", include("fleet.privacy.urls")),
     path("", live_map.live_map, name="live-map"),
     path("live/positions", live_map.positions, name="live-positions"),
     path("alerts", alert_pages.inbox, name="alerts-page"),
@@ -163,6 +166,11 @@ urlpatterns = [
     path("api/v1/fleet/<slug:fleet>/rankings", statistics_api.RankingsView.as_view(), name="fleet-rankings"),
     path("api/v1/fleet/<slug:fleet>/trends", statistics_api.TrendsView.as_view(), name="fleet-trends"),
     path(
+        "api/v1/fleet/<slug:fleet>/utilisation",
+        statistics_api.UtilisationView.as_view(),
+        name="fleet-utilisation",
+    ),
+    path(
         "api/v1/fleet/<slug:fleet>/comparison",
         statistics_api.ComparisonView.as_view(),
         name="fleet-comparison",
@@ -192,10 +200,15 @@ urlpatterns = [
         name="driving-event-restore-api",
     ),
     path("statistics", statistics_pages.overview, name="statistics"),
-    path("leaderboard", leaderboard.drivers, name="leaderboard"),
+    path("leaderboard", leaderboard.standings, name="leaderboard"),
     path("drivers/", drivers.driver_list, name="drivers"),
     path("api/v1/drivers", DriverListView.as_view(), name="drivers-api"),
     path("api/v1/drivers/<str:driver>", DriverView.as_view(), name="driver-api"),
+    path("assignments", assignments.assignment_list, name="assignments"),
+    path("assignments/<int:assignment>", assignments.assignment, name="assignment-page"),
+    path("fleets/<slug:fleet>/assignments/import", assignments.bring_in, name="assignment-import"),
+    path("api/v1/driver-assignments", AssignmentsView.as_view(), name="assignments-api"),
+    path("api/v1/driver-assignments/<int:assignment>", AssignmentView.as_view(), name="assignment-api"),
     path("trips", trip_pages.trip_list, name="trips-page"),
     path("trips/<int:trip>", trip_page.trip, name="trip-page"),
     path("stops", rests.stops, name="stops-page"),

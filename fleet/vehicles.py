@@ -10,6 +10,7 @@ from django.utils.text import slugify
 
 from fleet.audit import Actor, record
 from fleet.models import Fleet, Kind, Vehicle
+from fleet.privacy import spans
 
 MAX_LABELS, LABEL_LENGTH = 20, 40
 _EARLIEST_YEAR, _LATEST_YEAR = 1900, 2100
@@ -47,6 +48,7 @@ def add(actor: Actor, fleet: Fleet, facts: Facts) -> Vehicle:
         Fleet.objects.select_for_update().get(pk=fleet.pk)
         vehicle.slug = free_slug(fleet, facts.name)
         _save(vehicle, force_insert=True)
+        spans.take_in(vehicle)
         record(actor, "vehicle.added", vehicle, fleet, ({}, {"slug": vehicle.slug, **_told(facts)}))
     return vehicle
 

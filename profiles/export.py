@@ -17,7 +17,6 @@ def everything(actor: Actor, driver: Driver) -> dict[str, Any]:
     Needs `fleet` and `user` selected.
     """
     record(actor, "profile.exported", driver, driver.fleet, ({}, {}))
-    head = DriverProfile.objects.filter(driver=driver).first()
     acts = AuditEntry.objects.filter(object_type="driver", object_id=str(driver.pk)).order_by("id")
     return {
         "exported_at": timezone.now(),
@@ -30,14 +29,19 @@ def everything(actor: Actor, driver: Driver) -> dict[str, Any]:
             "labels": driver.labels,
             "created_at": driver.created_at,
         },
-        "profile": {
-            "current_version": head.version if head and not head.erased_at else None,
-            "erased_at": head.erased_at if head else None,
-            "encryption": "The ciphertext was made in the car, with a key this server does not have.",
-            "versions": _versions(driver),
-            "copies": _copies(driver),
-        },
+        "profile": kept_of(driver),
         "history": list(acts.values("at", "actor", "action", "before", "after")),
+    }
+
+
+def kept_of(driver: Driver) -> dict[str, Any]:
+    head = DriverProfile.objects.filter(driver=driver).first()
+    return {
+        "current_version": head.version if head and not head.erased_at else None,
+        "erased_at": head.erased_at if head else None,
+        "encryption": "The ciphertext was made in the car, with a key this server does not have.",
+        "versions": _versions(driver),
+        "copies": _copies(driver),
     }
 
 

@@ -63,6 +63,8 @@ class TelemetryRecordAdmin(ReadOnlyAdmin):
         "id", "vehicle", "time", "quality", "speed_kmh", "battery_percent", "power_kw", "stream_id", "sequence",
     )  # fmt: skip
     list_select_related = ("vehicle",)
+    exclude = ("latitude_deg", "longitude_deg", "heading_deg", "altitude", "extra", "decoder")
+    """Positions are shown through fleet.privacy.gate only, which the admin knows nothing of."""
     list_filter: ClassVar[list[Any]] = []
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ class TelemetryConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from telemetry import activity, reports
+        from telemetry import private, reports
+        from telemetry.derivation import activity
 
         activity.register()
+        private.register()
         reports.register()

@@ -18,8 +18,8 @@ from devices.auth import resolve, resolve_again, token_in
 from fleet.access import Principal, person, visible_fleets
 from fleet.audit import Actor
 from fleet.models import Vehicle
+from fleet.people.sessions import user_of
 from fleet.push import device_group, person_group
-from fleet.sessions import user_of
 from telemetry import compression, history, logger
 from telemetry.delivery import Delivery, acknowledged
 from telemetry.hub import View, Watcher, hub

@@ -7,16 +7,18 @@ time, so no vehicle is ever drained twice at once.
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from fleet.models import Vehicle
-from telemetry import activity, inbox, live, nudge, partitions, store, touched, vehicle_state
+from telemetry import inbox, live, nudge, partitions, store, vehicle_state
+from telemetry.derivation import activity, touched
 from telemetry.frames import Pending
+from telemetry.retention import Cutoffs
 from telemetry.sql import on_postgresql
 from telemetry.streamwork import StreamWork, load_streams, save_streams
 
@@ -103,13 +105,14 @@ def _work(
         taken = inbox.take(devices, limit)
         if not taken:
             return Outcome(0, 0)
-        partitions.ensure({partitions.month_of(frame.time_us) for frame in taken})
+        cutoffs = Cutoffs(taken)
+        partitions.ensure({partitions.month_of(frame.time_us) for frame in taken if cutoffs.keeps(frame)})
         streams = load_streams(taken)
         for stream in streams:
             if careful:
                 stream.drop_stored()
             stream.reconstruct(now_us - _wait_us())
-        waiting = _write(taken, streams)
+        waiting = _write(taken, streams, cutoffs)
     return Outcome(len(taken) - waiting, waiting)
 
 
@@ -121,10 +124,11 @@ def _lock(shard: int) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
+def _write(taken: Sequence[Pending], streams: Sequence[StreamWork], cutoffs: Cutoffs) -> int:
     """Everything one pass changes; answers how many records are left waiting."""
-    new = [record for stream in streams for record in stream.new]
-    replaced = [record for stream in streams for record in stream.replaced]
+    came = [record for stream in streams for record in stream.new]
+    new = cutoffs.kept(came)
+    replaced = cutoffs.kept([record for stream in streams for record in stream.replaced])
     waiting = [frame for stream in streams for frame in stream.waiting]
     store.write(new)
     store.replace(replaced)
@@ -136,6 +140,8 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
     store.count_compression(counts)
     activity.note(counts)
     records = [*new, *replaced]
+    too_old = Counter(record.vehicle_id for record in came if not cutoffs.keeps(record))
+    vehicle_state.heard(too_old)
     updates, watched = vehicle_state.advance(records)
     spans = touched.stretches(records)
     touched.PACED.widen(spans)
@@ -144,6 +150,8 @@ def _write(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> int:
         transaction.on_commit(lambda: nudge.derive(watched))
     news = {stream.stream.vehicle_id: told for stream in streams if (told := stream.news())}
     transaction.on_commit(lambda: _tell(updates, news))
+    if too_old:
+        transaction.on_commit(lambda: _tell_too_old(too_old))
     return len(waiting)
 
 
@@ -156,6 +164,16 @@ def _tell(updates: Sequence[vehicle_state.Update], news: dict[int, tuple[str, st
     for (fleet_id, (text, level)), slugs in lines.items():
         more = f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else ""
         live.publish_log(fleet_id, f"{', '.join(slugs[:_NAMED])}{more}: {text}", level)
+
+
+def _tell_too_old(counts: Mapping[int, int]) -> None:
+    """Acknowledged, so that the device forgets them; not kept, and that can be seen."""
+    for vehicle in Vehicle.objects.filter(pk__in=counts).order_by("slug"):
+        text = f"{vehicle.slug}: {counts[vehicle.pk]} records older than this fleet keeps were not kept"
+        log.info(
+            "vehicle %s: %s records older than its fleet keeps were not kept", vehicle.pk, counts[vehicle.pk]
+        )
+        live.publish_log(vehicle.fleet_id, text, "warning")
 
 
 def _compression(taken: Sequence[Pending], streams: Sequence[StreamWork]) -> dict[tuple[int, str], list[int]]:

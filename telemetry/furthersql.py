@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django.db.models import FloatField, Func
+from django.db.models import Case, F, FloatField, Func, When
 
 from edge.protocol.signals import BY_NAME
+from fleet.privacy.gate import hidden, names_a_position
 
 
 class FurtherValue(Func):
@@ -31,7 +32,12 @@ class FurtherValue(Func):
         return f"({values})", [*params, self.name]
 
 
-def column_of(name: str) -> str | FurtherValue:
-    """Where history keeps a sensor type: a signal's column, or its place in the JSON."""
+def column_of(name: str) -> Any:
+    """Where history keeps a sensor type, for people to read: a signal's column, or its place in the JSON. Of a position
+    an expression that is null in private time."""
     signal = BY_NAME.get(name)
-    return signal.column if signal else FurtherValue(name)
+    column = signal.column if signal else FurtherValue(name)
+    if not names_a_position(name):
+        return column
+    known = F(column) if isinstance(column, str) else column
+    return Case(When(hidden(), then=None), default=known, output_field=FloatField())

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from edge.protocol.signals import SIGNALS, names_in
 from fleet.models import Vehicle, VehicleState
 from fleet.models.vehicles import motion_of
+from fleet.privacy.gate import hidden, names_a_position
 from telemetry.models import Quality, TelemetryRecord
 
 PAGE = 1_000
@@ -24,7 +26,7 @@ def newest(vehicles: Sequence[Vehicle], count: int = 100) -> list[dict[str, Any]
     records: list[dict[str, Any]] = []
     for vehicle in vehicles:
         rows = TelemetryRecord.objects.filter(vehicle=vehicle).order_by("-time", "-sequence")[:count]
-        records += [describe(row, vehicle) for row in rows]
+        records += described(rows, {vehicle.pk: vehicle})
     records.sort(key=lambda record: record["timestamp"])
     return records[-count:]
 
@@ -37,13 +39,26 @@ def since(
     rows = TelemetryRecord.objects.filter(vehicle__in=by_id, time__gt=moment)
     if until is not None:
         rows = rows.filter(time__lte=until)
-    return [describe(row, by_id[row.vehicle_id]) for row in rows.order_by("time", "sequence")[:limit]]
+    return described(rows.order_by("time", "sequence")[:limit], by_id)
 
 
-def describe(row: TelemetryRecord, vehicle: Vehicle) -> dict[str, Any]:
-    """A record as the `data` of a telemetry message."""
+def described(rows: "QuerySet[TelemetryRecord]", vehicles: dict[int, Vehicle]) -> list[dict[str, Any]]:
+    """Each record as the `data` of a telemetry message."""
+    return [
+        describe(row, vehicles[row.vehicle_id], private=row.private)
+        for row in rows.annotate(private=hidden())
+    ]
+
+
+def describe(row: TelemetryRecord, vehicle: Vehicle, *, private: bool) -> dict[str, Any]:
     values = {signal.name: getattr(row, signal.column) for signal in SIGNALS}
     present = {name: value for name, value in values.items() if value is not None}
+    extra = row.extra or {}
+    if private:
+        present, extra = (
+            {name: value for name, value in some.items() if not names_a_position(name)}
+            for some in (present, extra)
+        )
     return {
         "vehicle_vin": vehicle.vin or "",
         "vehicle": vehicle.slug,
@@ -52,7 +67,7 @@ def describe(row: TelemetryRecord, vehicle: Vehicle) -> dict[str, Any]:
         **present,
         "reconstructed": [name for name in names_in(~row.sent) if name in present],
         "quality": Quality(row.quality).label,
-        **({"extra": row.extra} if row.extra else {}),
+        **({"extra": extra} if extra else {}),
     }
 
 

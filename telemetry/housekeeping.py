@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
-from telemetry import partitions
+from telemetry import partitions, retention
 from telemetry.frames import to_us
 from telemetry.models import Frame, Gap, HeldFrame, Stream
 from telemetry.sql import moment
@@ -31,7 +31,7 @@ def beat(now: datetime) -> None:
 
 def keep_partitions(now: datetime, keep_months: int) -> list[str]:
     partitions.ensure_ahead(now)
-    return partitions.drop_before(now, keep_months)
+    return [*partitions.drop_before(now, keep_months), *retention.keep(now)]
 
 
 def prune(now: datetime, held_days: int) -> None:

@@ -28,20 +28,22 @@ def order_of(record: Record) -> tuple[int, int, int]:
 class Known:
     """The newest place and state of charge among some records of a vehicle: a record need not tell them."""
 
-    __slots__ = ("battery", "place")
+    __slots__ = ("battery", "place", "private")
 
     def __init__(self) -> None:
         self.place: Record | None = None
         self.battery: Record | None = None
+        self.private = False
+        """The newest place is of private time: it is known that there was one, not where."""
 
-    def see(self, record: Record) -> None:
+    def see(self, record: Record, *, private: bool = False) -> None:
         signals = record.signals
         if (
             _LATITUDE in signals
             and _LONGITUDE in signals
             and (self.place is None or order_of(record) >= order_of(self.place))
         ):
-            self.place = record
+            self.place, self.private = record, private
         if _BATTERY in signals and (self.battery is None or order_of(record) >= order_of(self.battery)):
             self.battery = record
 
@@ -52,6 +54,8 @@ class Known:
             *(
                 (None,) * 4
                 if place is None
+                else (place.time_us, None, None, None)
+                if self.private
                 else (place.time_us, *map(place.signals.get, (_LATITUDE, _LONGITUDE, _HEADING)))
             ),
             *((None, None) if battery is None else (battery.time_us, battery.signals[_BATTERY])),

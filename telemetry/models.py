@@ -199,7 +199,7 @@ def ratio(transmitted: int, skipped: int) -> float:
 
 class TouchedSpan(models.Model):
     """Whose history changed where since it was last derived from. The drain widens the span in the transaction that
-    stores the records; `telemetry.derive` deletes the row with its results, unless the version has moved on."""
+    stores the records; `derivation.derive` deletes the row with its results, unless the version has moved on."""
 
     vehicle = models.OneToOneField(
         "fleet.Vehicle", on_delete=models.CASCADE, primary_key=True, db_constraint=False, related_name="+"

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, migrations, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from fleet.privacy.retention import first_kept
 from telemetry.frames import from_us
 from telemetry.sql import on_postgresql
 
@@ -88,10 +89,9 @@ def ensure_ahead(now: datetime, months: int = 3) -> None:
 
 def drop_before(now: datetime, keep_months: int) -> list[str]:
     """Drop whole months older than `keep_months` before this one; answers their names (SQLite: none)."""
-    if keep_months <= 0:
-        return []
     first = first_kept(now, keep_months)
-    assert first
+    if first is None:
+        return []
     if not on_postgresql():
         _delete_before(first)
         return []
@@ -101,14 +101,6 @@ def drop_before(now: datetime, keep_months: int) -> list[str]:
         for name in dropped:
             cursor.execute(f"DROP TABLE {name}")
     return dropped
-
-
-def first_kept(now: datetime, keep_months: int) -> datetime | None:
-    """The beginning of the oldest month that is not dropped; None: nothing is."""
-    if keep_months <= 0:
-        return None
-    years, month = divmod(now.year * 12 + now.month - 1 - keep_months, 12)
-    return datetime(years, month + 1, 1, tzinfo=UTC)
 
 
 def _delete_before(moment: datetime) -> None:

@@ -7,7 +7,7 @@ from django.db.models import Count, ExpressionWrapper, F, FloatField, OuterRef, 
 from django.db.models.functions import NullIf
 
 from devices.models import ConfigState, Device, DeviceStatus
-from fleet.days import bounds
+from fleet.aggregation.days import bounds
 from fleet.reports.columns import Column, Kind, Total, rate
 from fleet.reports.registry import register as register_reports
 from fleet.reports.report import Ask, ListSource, Order, QuerySource, Report, Row

@@ -16,6 +16,7 @@ from devices.models import Device
 from edge.protocol.signals import BY_NAME, SIGNALS
 from fleet.access import principal_of, visible_vehicles
 from fleet.models import Vehicle, VehicleState
+from fleet.privacy.gate import hidden, names_a_position
 from fleet.readings import Catalogue
 from telemetry.extremes import Span, extremes
 from telemetry.frames import from_us, to_us
@@ -32,7 +33,6 @@ SUMMED_ROWS = 1_000_000
 """Looked at by the database for a summary, or for extremes; of a longer period the first rows of each slice."""
 TYPES_AT_ONCE = 40
 _KEY = ("time", "stream_id", "sequence")
-_SIGNAL_COLUMNS = tuple(signal.column for signal in SIGNALS)
 
 
 class Place(NamedTuple):
@@ -109,7 +109,11 @@ def page(
     rows = _rows(vehicle, span)
     if after is not None:
         rows = rows.filter(_from(after), time__gte=from_us(after.time_us))
-    columns = [*map(column_of, types)] if types else [*_SIGNAL_COLUMNS, "extra"]
+    columns = (
+        [*map(column_of, types)]
+        if types
+        else [*(column_of(signal.name) for signal in SIGNALS), hidden(), "extra"]
+    )
     window = limit + 1
     readings, place, more = _taken(rows.values_list(*_KEY, "sent", *columns)[:window], types, limit, after)
     if len(readings) < limit and more == window and window < SCANNED_ROWS:
@@ -158,7 +162,9 @@ def _readings(row: Sequence[Any], types: Sequence[str]) -> Iterator[Reading]:
     if types:
         named = dict(zip(types, cells, strict=True))
     else:
-        named = {**(cells[-1] or {}), **{s.name: v for s, v in zip(SIGNALS, cells, strict=False)}}
+        private, extra = cells[-2:]
+        further = {n: v for n, v in (extra or {}).items() if not (private and names_a_position(n))}
+        named = {**further, **{s.name: v for s, v in zip(SIGNALS, cells, strict=False)}}
     for name in sorted(named):
         value = named[name]
         if isinstance(value, int | float):

@@ -4,10 +4,11 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from telemetry import derive as derivation
 from telemetry import drain as drains
-from telemetry import driving_anew, housekeeping, nudge
-from telemetry.touched import PACED, QUICK, Lane
+from telemetry import housekeeping, nudge
+from telemetry.derivation import derive as derivation
+from telemetry.derivation import driving_anew
+from telemetry.derivation.touched import PACED, QUICK, Lane
 
 
 @shared_task(name="telemetry.drain")

@@ -7,12 +7,13 @@ from xml.sax.saxutils import escape
 
 import orjson
 
+from fleet.journeys.movement import Motion, Path, Sample, motion_of
+from fleet.journeys.tripfinder import TripSettings
 from fleet.models import Trip
-from fleet.movement import Motion, Path, Sample, motion_of
-from fleet.tripfinder import TripSettings
-from telemetry import samples
-from telemetry.frames import to_us
-from telemetry.samples import Wanted
+from fleet.privacy.gate import Shade
+from telemetry.derivation import samples
+from telemetry.derivation.samples import Wanted
+from telemetry.frames import from_us, to_us
 
 RECORDS = 200_000
 """Of one trip: more than two days at 1 Hz."""
@@ -29,7 +30,17 @@ TYPES = {
 def read(trip: Trip) -> list[Sample]:
     """Empty when its records are no longer kept."""
     wanted = Wanted(trip.vehicle_id, to_us(trip.started_at) - 1, to_us(trip.ended_at))
-    return samples.read([wanted], RECORDS)[trip.vehicle_id].samples
+    found = samples.read([wanted], RECORDS)[trip.vehicle_id].samples
+    vehicle = trip.vehicle_id
+    shade = Shade.over([(vehicle, trip.started_at, trip.ended_at)])
+    if not shade:
+        return found
+    return [
+        one._replace(latitude_deg=None, longitude_deg=None)
+        if shade.meets(vehicle, from_us(one.time_us))
+        else one
+        for one in found
+    ]
 
 
 def placed(found: Iterable[Sample]) -> list[Sample]:

@@ -1,7 +1,8 @@
 """Keeps fleet.VehicleState: the newest record of each vehicle, by event time. Called by the drain only."""
 
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from telemetry.lastknown import (
     sets,
 )
 from telemetry.models import Quality
+from telemetry.private import Private
 from telemetry.sql import among, epoch_us, microseconds, read_all, write_rows
 
 _COLUMNS = (
@@ -82,7 +84,8 @@ def advance(records: Sequence[Record]) -> Advance:
     heard: dict[int, int] = {}
     known: dict[int, Known] = defaultdict(Known)
     further: dict[int, Further] = {}
-    for record in records:
+    private = Private(records)
+    for record in private.shown(records):
         numbers = numbers_of(record)
         if numbers:
             keep_newest(further.setdefault(record.vehicle_id, {}), numbers)
@@ -90,7 +93,8 @@ def advance(records: Sequence[Record]) -> Advance:
         if before is None or order_of(record) >= order_of(before):
             newest[record.vehicle_id] = record
         heard[record.vehicle_id] = max(heard.get(record.vehicle_id, 0), record.received_us)
-        known[record.vehicle_id].see(record)
+    for record in records:
+        known[record.vehicle_id].see(record, private=private.at(record))
     updates: list[Update] = []
     late: list[tuple[int, int, int | None]] = []
     watched: set[int] = set()
@@ -105,12 +109,21 @@ def advance(records: Sequence[Record]) -> Advance:
         else:  # of several records of the same moment the state shows one, whichever came first
             same = store.records_at(vehicle_id, record.time_us)
             for one in same:
-                known[vehicle_id].see(one)
-            updates.append(_update(shown, max(same, key=order_of), received_us))
+                known[vehicle_id].see(one, private=private.at(one))
+            updates.append(_update(shown, max(private.shown(same), key=order_of), received_us))
     _save(updates, known)
     _save_late(late, known)
     save_further(further)
     return Advance(updates, frozenset(watched))
+
+
+def heard(vehicles: Collection[int]) -> None:
+    """Only what is too old to be kept came from them: they are not silent all the same."""
+    if vehicles:
+        now_us = time.time_ns() // 1000
+        rows = _shown(sorted(vehicles))
+        known = defaultdict(Known)  # type: ignore[var-annotated]
+        _save_late([(pk, now_us, shown.silent_us(now_us)) for pk, shown in rows], known)
 
 
 def _shown(vehicles: Sequence[int]) -> list[tuple[int, _Shown]]:

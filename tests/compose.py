@@ -1,5 +1,6 @@
 """docker-compose.yml as local processes: its very commands and environment, only addresses replaced."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -64,18 +65,18 @@ class Stack:
         here = {**self.addresses, "DATA_DIR": str(self.folder / "data"), "ALLOWED_HOSTS": "127.0.0.1"}
         unknown = here.keys() - declared.keys()
         assert not unknown, f"docker-compose.yml does not set {unknown} for {service}"
-        return clean_environment(**{**declared, **here})
+        path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"
+        return clean_environment(**{**declared, **here, "PATH": path})
 
     def command(self, service: str) -> list[str]:
-        """The file's words, with this environment's program, free ports on loopback, and our own folder."""
-        program, *rest = words(self.services[service]["command"])
+        """The file's words, with free ports on loopback, and our own folder. `environment` finds the programs."""
         local = {
             "0.0.0.0": "127.0.0.1",
             "8000": str(self.ports["web"]),
             "8001": str(self.ports["ingest"]),
             "/tmp/celerybeat-schedule": str(self.folder / "celerybeat-schedule"),
         }
-        return [str(Path(PYTHON).parent / program), *(local.get(word, word) for word in rest)]
+        return [local.get(word, word) for word in words(self.services[service]["command"])]
 
     def spawn(self, service: str) -> Process:
         process = Process(service, self.command(service), self.folder)
@@ -83,7 +84,7 @@ class Stack:
         self.processes[service] = process
         return process.spawn()
 
-    def run(self, service: str, seconds: float = 120) -> None:
+    def run(self, service: str, seconds: float = 300) -> None:
         """A one-shot service: it must end by itself with 0."""
         process = self.spawn(service)
         assert process.child is not None
@@ -92,11 +93,11 @@ class Stack:
 
     def start(self) -> None:
         self.run("migrate")
-        for service in ("web", "ingest", "worker", "notifier", "reporter", "beat"):
+        for service in ("web", "ingest", "worker", "deriver", "notifier", "reporter", "beat"):
             self.spawn(service)
         for service in ("web", "ingest"):
             self.processes[service].wait_ready(partial(healthy, self.url(service)))
-        for service in ("worker", "notifier", "reporter"):
+        for service in ("worker", "deriver", "notifier", "reporter"):
             worker = self.processes[service]
             worker.wait_ready(lambda worker=worker: " ready." in worker.log)  # type: ignore[misc]
         beat = self.processes["beat"]
@@ -104,7 +105,7 @@ class Stack:
 
     def stop(self) -> dict[str, int | None]:
         """Each service's exit code; None for one that had to be killed."""
-        order = ("beat", "reporter", "notifier", "worker", "ingest", "web")
+        order = ("beat", "reporter", "notifier", "deriver", "worker", "ingest", "web")
         return {name: self.processes[name].stop() for name in order if name in self.processes}
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from telemetry.derive import derive, take_up
+from telemetry.derivation.derive import derive, take_up
+from telemetry.derivation.touched import PACED
 from telemetry.drain import drain
 from telemetry.frames import Receipt
 from telemetry.ingest import accept
 from telemetry.models import Frame, Paced
-from telemetry.touched import PACED
 from telemetry.transports.body import read
 from tests.drives import PROTOBUF, batch
 from tests.world import Car

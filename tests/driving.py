@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from fleet.aggregation.rollups import Touch, touch
 from fleet.models import DrivingEvent, DrivingSettings, Part, TouchedDay
-from fleet.rollups import Touch, touch
-from telemetry import driving_anew
+from telemetry.derivation import driving_anew
 from tests.drives import START
 from tests.world import Car
 

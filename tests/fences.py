@@ -4,15 +4,15 @@ from math import cos, radians
 from typing import Any
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet import geofences
 from fleet.audit import Actor
-from fleet.fencerows import fence_of
+from fleet.geofencing import geofences
+from fleet.geofencing.fencerows import fence_of
+from fleet.geofencing.presence import Position, Stay, Track, stays
+from fleet.geofencing.shapes import DEGREE_M
 from fleet.models import Geofence, Placed, Visit
-from fleet.presence import Position, Stay, Track, stays
-from fleet.shapes import DEGREE_M
+from telemetry.derivation.positions import PLACES, positions_of
+from telemetry.derivation.readback import after
 from telemetry.models import TelemetryRecord
-from telemetry.positions import PLACES, positions_of
-from telemetry.readback import after
 from tests.drives import START
 from tests.rules import LONG_AGO, at
 from tests.world import Car

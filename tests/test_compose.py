@@ -14,6 +14,9 @@ from tests import compose
 from tests.environment import PYTHON, ROOT
 from tests.servers import Postgres, Valkey
 
+# The first of them migrates an empty database, and starts every process.
+pytestmark = pytest.mark.timeout(600)
+
 # What the proxy tells the servers behind it.
 PROXIED = {"X-Forwarded-Proto": "https"}
 
@@ -124,6 +127,6 @@ def test_the_probe_of_the_healthchecks(stack: compose.Stack) -> None:
 def test_the_processes_end_cleanly(stack: compose.Stack) -> None:
     """Last of the module: SIGTERM, as compose sends it, ends each of them in time."""
     codes = stack.stop()
-    assert set(codes) == {"web", "ingest", "worker", "notifier", "reporter", "beat"}
+    assert set(codes) == {"web", "ingest", "worker", "deriver", "notifier", "reporter", "beat"}
     slow = [name for name, code in codes.items() if code is None]
     assert not slow, f"had to be killed: {slow}"

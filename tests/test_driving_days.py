@@ -9,9 +9,11 @@ from django.utils import timezone
 from pytest_django import Settings as DjangoSettings
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet import drivingevents, drivingsettings, rollups
+from fleet.aggregation import rollups
+from fleet.aggregation.days import nights
 from fleet.audit import Actor
-from fleet.days import nights
+from fleet.behaviour import drivingevents, drivingsettings
+from fleet.journeys.trips import keep
 from fleet.models import (
     AuditEntry,
     Dismissal,
@@ -23,8 +25,7 @@ from fleet.models import (
     VehicleDay,
 )
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
-from telemetry import activity, derive
+from telemetry.derivation import activity, derive
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.driving import brief, due_now, events_of, judge

@@ -12,10 +12,10 @@ from edge.drive import Choice, Drive
 from edge.protocol.encoder import Encoder
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.tests.test_recordings import data_folder, vehicles_of
-from fleet.driving import HARSH, Found
-from fleet.manoeuvres import harsh_events
+from fleet.behaviour.driving import HARSH, Found
+from fleet.behaviour.manoeuvres import harsh_events
 from fleet.models import DrivingEvent
-from telemetry import derive, driving_anew, driving_rows
+from telemetry.derivation import derive, driving_anew, driving_rows
 from telemetry.frames import to_us
 from telemetry.models import TelemetryRecord
 from tests.deliveries import deliver, derive_all, drain_all, time_is_up

@@ -4,8 +4,8 @@ import pytest
 
 from edge.drive import Choice, Drive, Row
 from edge.tests.test_recordings import data_folder
-from fleet.movement import Sample, by_speed_m
-from fleet.tripfinder import TripSettings, find_trips
+from fleet.journeys.movement import Sample, by_speed_m
+from fleet.journeys.tripfinder import TripSettings, find_trips
 
 NONE = {"idle1.csv.gz", "idle3.csv.gz"}
 """The engine idles; the car stands."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from devices import commands
 from devices.models import Command
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.api import idempotency
 from fleet.models import AuditEntry, IdempotencyKey, Role, Severity, User
 from fleet.tasks import prune_idempotency_keys

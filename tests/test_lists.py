@@ -14,7 +14,7 @@ from django.utils import timezone
 from devices import commands
 from devices.models import DeviceStatus, DeviceToken
 from fleet import audit
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.audit import Actor
 from fleet.models import (
     ChargingSession,

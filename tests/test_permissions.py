@@ -22,12 +22,14 @@ from devices import commands, groups
 from devices.configuration import Edit, Owner, write
 from devices.models import DeviceGroup, ModelRelease, TufRepository
 from devices.registration import issue_secret
-from fleet import escalation, footage, invitations, webhooks
-from fleet.alerts import Report, raise_alert
+from fleet.alerting import escalation
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.audit import SYSTEM, Actor
+from fleet.behaviour import assignments
 from fleet.models import (
     AlertRule,
     Driver,
+    DriverAssignment,
     DrivingEvent,
     EscalationStep,
     Fleet,
@@ -43,6 +45,10 @@ from fleet.models import (
     Visit,
     Webhook,
 )
+from fleet.notifying import webhooks
+from fleet.people import invitations
+from fleet.privacy import wishes
+from fleet.recording import footage
 from fleet.reports import exports, registry, schedules
 from fleet.reports.wishes import Wish
 from profiles.versions import Condition, Upload, store
@@ -208,7 +214,15 @@ class World:
             "geofence": self.fenced,
             "member invitation": self.joined,
             "export schedule": self.reported,
+            "assignment": self.assigned,
+            "wish": self.wished,
         }
+
+    def assigned(self) -> dict[str, str]:
+        """Who may delete it does."""
+        DriverAssignment.objects.all().delete()
+        wish = assignments.Wish(self.own.vehicle, self.driver, timezone.now())
+        return {"<int:assignment>": str(assignments.add(SYSTEM, wish).pk)}
 
     def hooked(self) -> dict[str, str]:
         """A webhook and a message to it, a step of escalation, a registration secret; new ones each time, for who may
@@ -237,6 +251,13 @@ class World:
         plan = schedules.Plan(fields | {"time_zone": "UTC"}, Wish(), [viewer.email])
         schedule = schedules.keep(SYSTEM, ReportSchedule(fleet=fleet), plan)
         return {"<uuid:export>": str(export.uid), "<int:schedule>": str(schedule.pk)}
+
+    def wished(self) -> dict[str, str]:
+        """A file about the driver that the manager asked for."""
+        actor = Actor("manager", self.people["manager"])
+        wish = wishes.export(actor, Driver.objects.select_related("fleet").get(pk=self.driver.pk), "a letter")
+        wishes.grant_due()
+        return {"<uuid:wish>": str(wish.uid)}
 
     def released(self, name: str, fleet: Fleet | None) -> ModelRelease:
         return ModelRelease.objects.create(

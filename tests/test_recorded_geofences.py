@@ -12,8 +12,8 @@ from edge.protocol.encoder import Encoder
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.tests.test_recordings import data_folder, vehicles_of
 from fleet.models import Geofence, Visit
-from telemetry import derive
-from telemetry.fencing import stay_of
+from telemetry.derivation import derive
+from telemetry.derivation.fencing import stay_of
 from tests.deliveries import deliver, derive_all, drain_all, time_is_up
 from tests.fences import expected, make_fence, records
 from tests.rules import nothing_touched

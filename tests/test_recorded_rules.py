@@ -10,9 +10,9 @@ from edge.drive import Choice, Drive
 from edge.protocol.encoder import Encoder
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.tests.test_recordings import data_folder, vehicles_of
-from fleet.conditions import Sample, condition_of, stretches
+from fleet.alerting.conditions import Sample, condition_of, stretches
 from fleet.models import Alert, AlertRule, Episode, VehicleState
-from telemetry import derive
+from telemetry.derivation import derive
 from telemetry.frames import to_us
 from telemetry.models import Quality, TelemetryRecord
 from tests.deliveries import deliver, derive_all, drain_all, time_is_up

@@ -11,10 +11,11 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from fleet import rollups
+from fleet.aggregation import rollups
+from fleet.behaviour import tripscores
+from fleet.journeys.trips import keep
 from fleet.models import RollupState, TouchedDay, VehicleDay
 from fleet.tests.test_rollups import assert_right, told, up_to_date
-from fleet.trips import keep
 from tests.environment import PYTHON, ROOT, clean_environment
 from tests.world import make_car
 
@@ -59,9 +60,9 @@ def test_nobody_who_touches_waits_for_who_sums_up(monkeypatch: pytest.MonkeyPatc
     keep(car.vehicle, [told("t", START)])
     rollups.keep_up(timezone.now())
     keep(car.vehicle, [told("t", START, 90)])
-    monkeypatch.setattr(
-        rollups, "_forget", lambda touched: None
-    )  # it comes last, and the commit follows at once
+    # They come last, and the commit follows at once.
+    monkeypatch.setattr(tripscores, "keep", lambda *_: None)
+    monkeypatch.setattr(rollups, "_forget", lambda touched: None)
 
     def send() -> float:
         try:
@@ -86,7 +87,7 @@ KILLED = """
 import os, signal
 import django; django.setup()
 from django.utils import timezone
-from fleet import rollups
+from fleet.aggregation import rollups
 summed = rollups.recompute
 def recompute(*args):
     summed(*args)

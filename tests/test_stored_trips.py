@@ -13,10 +13,10 @@ from edge.drive import Choice, Drive, Row
 from edge.protocol.encoder import Encoder
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.tests.test_recordings import data_folder
+from fleet.journeys.tripfinder import Finder, TripSettings
 from fleet.models import TripMark
-from fleet.tripfinder import Finder, TripSettings
-from telemetry import derive, journeys, samples
-from telemetry.samples import Wanted
+from telemetry.derivation import derive, journeys, samples
+from telemetry.derivation.samples import Wanted
 from tests.deliveries import deliver, derive_all, drain_all, time_is_up
 from tests.journeys import head, stored
 from tests.world import Car, make_car

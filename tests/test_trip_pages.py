@@ -11,10 +11,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from fleet.journeys.trips import keep
 from fleet.models import AuditEntry, ChargingSession, Role, Stop, Trip, TripRules
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
-from telemetry import derive
+from telemetry.derivation import derive
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.journeys import make_trip
 from tests.rules import at

@@ -21,10 +21,10 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from devices.auth import looks_like_jwt, token_in
-from fleet import account, second_factor
 from fleet.api.problems import ProblemSerializer, problem
 from fleet.api.throttles import LoginThrottle
 from fleet.models import Role, User
+from fleet.people import account, second_factor
 
 NEEDS_CODE = "urn:convoy:problem:second-factor-required"
 WRONG_CODE = "urn:convoy:problem:second-factor-wrong"

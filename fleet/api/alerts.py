@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.access import Principal, principal_of, visible_fleets, visible_vehicles
-from fleet.alerts import Report, act, assign, comment, raise_alert, snooze
+from fleet.alerting.alerts import Report, act, assign, comment, raise_alert, snooze
 from fleet.api.idempotency import IDEMPOTENCY_KEY, REPEATED, idempotent
 from fleet.api.moments import MomentField
 from fleet.api.paging import Pages

@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import drivingevents, scorecard, scoring
 from fleet.access import principal_of, visible_vehicles
 from fleet.api.asked import PARAMETERS, narrowed, text_in
 from fleet.api.drivers import FLEET, find_driver
@@ -18,9 +17,10 @@ from fleet.api.idempotency import IDEMPOTENCY_KEY, REPEATED, idempotent
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.audit import Actor
-from fleet.driving import visible
+from fleet.behaviour import drivingevents, scorecard, scoring
+from fleet.behaviour.driving import visible
+from fleet.behaviour.scorecard import Scorecard, rounded
 from fleet.models import DrivingEvent, EventKind, Role, Strength
-from fleet.scorecard import Scorecard, rounded
 
 _ERRORS = dict.fromkeys((401, 403, 404), ProblemSerializer)
 _STRENGTHS = {label.lower(): value for value, label in Strength.choices}

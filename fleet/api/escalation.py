@@ -10,16 +10,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import choices, escalation
 from fleet.access import principal_of, visible_fleets
+from fleet.alerting import escalation
+from fleet.alerting.escalation import LONGEST_MINUTES, StepError
 from fleet.api.alerts import SeverityField
 from fleet.api.idempotency import IDEMPOTENCY_KEY, REPEATED, idempotent
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.api.webhooks import managed
 from fleet.audit import Actor
-from fleet.escalation import LONGEST_MINUTES, StepError
 from fleet.models import EscalationStep, Membership, NotificationChoice, Reach, Role, Severity
+from fleet.notifying import choices
 
 _ERRORS = {401: ProblemSerializer, 403: ProblemSerializer, 404: ProblemSerializer}
 _BAD = {400: ProblemSerializer, **_ERRORS}

@@ -6,11 +6,11 @@ from django.core.exceptions import ValidationError
 from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import exceptions, serializers
 
-from fleet import hours
 from fleet.api.moments import MomentField
 from fleet.api.told import NumberField
-from fleet.fencefeatures import feature_of
-from fleet.geofences import REPLAY_DAYS
+from fleet.geofencing import hours
+from fleet.geofencing.fencefeatures import feature_of
+from fleet.geofencing.geofences import REPLAY_DAYS
 from fleet.models import FenceKind, Geofence
 from fleet.models.geofences import Edge
 

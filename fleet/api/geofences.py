@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import geofences
 from fleet.access import managed_fleets, principal_of, visible_vehicles
 from fleet.api.asked import PARAMETERS, narrowed, text_in
 from fleet.api.etags import tag_of
@@ -27,6 +26,7 @@ from fleet.api.paging import Pages
 from fleet.api.problems import Conflict, ProblemSerializer, problem
 from fleet.api.rules import vehicles_of
 from fleet.audit import Actor
+from fleet.geofencing import geofences
 from fleet.jsontext import dumped
 from fleet.models import FenceKind, Fleet, Geofence, Role, Visit
 

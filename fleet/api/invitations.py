@@ -10,12 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import invitations, mail
 from fleet.api.members import REFUSALS, RoleField, managed_fleet, refusals
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.audit import Actor
 from fleet.models import Invitation, InvitationState, Role
+from fleet.notifying import mail
+from fleet.people import invitations
 
 EXAMPLE = OpenApiExample(
     "invitation",

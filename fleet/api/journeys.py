@@ -14,13 +14,15 @@ from fleet.access import principal_of
 from fleet.api.asked import PARAMETERS, narrowed, text_in
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
-from fleet.matching import driven_by, summaries_of
+from fleet.behaviour import tripscores
+from fleet.journeys.matching import driven_by, summaries_of
 from fleet.models import ChargingSession, Stop, Trip
 
 M = TypeVar("M", bound=Model)
 _ERRORS = {400: ProblemSerializer, 401: ProblemSerializer}
 LEAST = OpenApiParameter("min_distance", float, description="At least so many metres.")
 MOST = OpenApiParameter("max_distance", float, description="At most so many metres.")
+SCORE = OpenApiParameter("max_score", float, description="Scored so many points at most.")
 
 
 class PlaceSerializer(serializers.Serializer[Any]):
@@ -48,7 +50,18 @@ class JourneySerializer(serializers.Serializer[Any]):
 
 
 class DetectedTripSerializer(JourneySerializer):
-    driver_id = serializers.SerializerMethodField(help_text="As the device's summaries say; null: not known.")
+    driver_id = serializers.SerializerMethodField(
+        help_text="Whom the device's summaries name; else whoever the vehicle is assigned to at the start; null: not "
+        "known."
+    )
+    score = serializers.FloatField(allow_null=True, help_text="0 to 100; null: `score_state` says why.")
+    score_version = serializers.IntegerField(allow_null=True, help_text="Of the formula.")
+    score_state = serializers.SerializerMethodField(
+        help_text="Empty, or: under way, being computed, too short to score, nothing seen."
+    )
+    score_lost = serializers.SerializerMethodField(
+        help_text="Points by component; null in it: nothing is known of that. Null where there is no score."
+    )
     distance = serializers.FloatField(source="distance_m", help_text="m")
     distance_source = serializers.CharField(help_text="odometer, speed or positions")
     moving = serializers.FloatField(source="moving_s", help_text="s")
@@ -64,8 +77,16 @@ class DetectedTripSerializer(JourneySerializer):
     )
 
     def get_driver_id(self, trip: Trip) -> str | None:
+        if trip.driven_by:
+            return trip.driven_by
         told = self.context["summaries"][trip.pk]
         return next((summary.driver_id for summary in told if summary.driver_id), None)
+
+    def get_score_state(self, trip: Trip) -> str:
+        return tripscores.state_of(trip)
+
+    def get_score_lost(self, trip: Trip) -> dict[str, float | None] | None:
+        return None if trip.score is None else tripscores.lost(trip)
 
     def get_summaries(self, trip: Trip) -> list[str]:
         return [summary.trip_id for summary in self.context["summaries"][trip.pk]]
@@ -112,16 +133,20 @@ class DetectedTripListView(generics.GenericAPIView[Trip]):
 
     @extend_schema(
         summary="Trips found in telemetry, newest first",
-        parameters=[*PARAMETERS, OpenApiParameter("driver", str), LEAST, MOST],
+        parameters=[*PARAMETERS, OpenApiParameter("driver", str), LEAST, MOST, SCORE],
         responses={200: DetectedTripSerializer(many=True), **_ERRORS},
     )
     def get(self, request: Request) -> Response:
         trips = narrowed(Trip.objects.visible_to(principal_of(request.user)), request, "started_at")
         if driver := request.query_params.get("driver"):
             trips = trips.filter(driven_by(text_in(driver, "driver")))
-        for name, lookup in (("min_distance", "distance_m__gte"), ("max_distance", "distance_m__lte")):
+        for name, lookup in (
+            ("min_distance", "distance_m__gte"),
+            ("max_distance", "distance_m__lte"),
+            ("max_score", "score__lte"),
+        ):
             if name in request.query_params:
-                trips = trips.filter(**{lookup: _metres(request, name)})
+                trips = trips.filter(**{lookup: _amount(request, name)})
         rows = self.paginate_queryset(trips.select_related("vehicle__fleet")) or []
         content = DetectedTripSerializer(rows, many=True, context={"summaries": summaries_of(rows)})
         return self.get_paginated_response(content.data)
@@ -176,13 +201,13 @@ class ChargingSessionListView(_RestsView[ChargingSession]):
         return self.answer(request)
 
 
-def _metres(request: Request, name: str) -> float:
+def _amount(request: Request, name: str) -> float:
     try:
         found = float(request.query_params[name])
     except ValueError:
         found = -1.0
     if not 0 <= found < 1e9:
-        raise exceptions.ValidationError({name: ["Is not a number of metres."]})
+        raise exceptions.ValidationError({name: ["Is not a number from 0 on."]})
     return found
 
 

@@ -9,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import members
 from fleet.access import principal_of, visible_fleets
 from fleet.api.asked import text_in
 from fleet.api.paging import Pages
 from fleet.api.problems import Conflict, ProblemSerializer
 from fleet.audit import Actor
 from fleet.models import Fleet, Membership, Role
+from fleet.people import members
 
 REFUSALS: dict[Any, Any] = {401: ProblemSerializer, 403: ProblemSerializer, 404: ProblemSerializer}
 EXAMPLE = OpenApiExample(

@@ -15,7 +15,7 @@ from fleet.api.alerts import SeverityField
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.models import Happening, Notification
-from fleet.notifications import read
+from fleet.notifying.notifications import read
 
 IDS_LIMIT = 1_000
 _ERRORS = {401: ProblemSerializer, 403: ProblemSerializer}

@@ -7,11 +7,16 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from fleet.aggregation.days import LONGEST_DAYS, Period, day_of
+from fleet.aggregation.metrics import METRICS, Metric, Use, usable
+from fleet.aggregation.spans import Span, Window
+from fleet.aggregation.trends import Resolution, fitting, unfit
 from fleet.api.moments import EARLIEST, moment_of
-from fleet.days import LONGEST_DAYS, Period, day_of
-from fleet.metrics import METRICS, Metric, Use, usable
 
 DAYS = 30
+HOURS_MOST = 72
+LONGEST_TREND = 3_660
+"""Days, by month: ten years."""
 LIMIT, LIMIT_MOST = 100, 1_000
 
 PERIOD = [
@@ -21,6 +26,21 @@ PERIOD = [
     OpenApiParameter("from", str, description="First day: 2024-11-01; or a moment, which means its day."),
     OpenApiParameter("to", str, description="Last day, included; without it today."),
 ]
+SPAN = [
+    OpenApiParameter(
+        "hours",
+        int,
+        description=f"Instead of days: so many hours, the present one the last: 1 to {HOURS_MOST}.",
+    ),
+    *PERIOD,
+]
+RESOLUTION = OpenApiParameter(
+    "resolution",
+    str,
+    enum=[*(one.value for one in Resolution), "auto"],
+    description="Else day, or auto where hours are asked for. auto: up to 3 hours by minute, up to 3 days by hour, "
+    "up to 2 years by day, else by month.",
+)
 HOW_MANY = OpenApiParameter("limit", int, description=f"1 to {LIMIT_MOST}, else {LIMIT}.")
 
 
@@ -45,11 +65,34 @@ def limit_of(request: Request) -> int:
     return whole_of(request, "limit", LIMIT, LIMIT_MOST)
 
 
-def period_of(request: Request, zone: str, now: datetime) -> Period:
+def span_of(request: Request, zone: str, now: datetime, longest: int = LONGEST_DAYS) -> Span:
+    """`hours`, or whole days."""
+    asked = request.query_params
+    if not asked.get("hours"):
+        return period_of(request, zone, now, longest)
+    if any(asked.get(name) for name in ("days", "from", "to")):
+        raise exceptions.ValidationError({"hours": ["Send either hours, or days, or from and to."]})
+    return Window.newest(whole_of(request, "hours", 1, HOURS_MOST), zone, now)
+
+
+def resolution_of(request: Request, span: Span, metric: Metric, now: datetime) -> Resolution:
+    """By day unless asked for; `hours` mean auto."""
+    text = request.query_params.get("resolution") or ("auto" if isinstance(span, Window) else "day")
+    if text == "auto":
+        return fitting(span, metric, now)
+    if text not in set(Resolution):
+        allowed = ", ".join([*Resolution, "auto"])
+        raise exceptions.ValidationError({"resolution": [f"{text[:40]!r}: choose one of {allowed}."]})
+    if why := unfit(Resolution(text), span, metric, now):
+        raise exceptions.ValidationError({"resolution": [why]})
+    return Resolution(text)
+
+
+def period_of(request: Request, zone: str, now: datetime, longest: int = LONGEST_DAYS) -> Period:
     """`days`, or `from` and `to`; in the fleet's zone."""
     asked = request.query_params
     if not (asked.get("from") or asked.get("to")):
-        return Period.newest(whole_of(request, "days", DAYS, LONGEST_DAYS), zone, now)
+        return Period.newest(whole_of(request, "days", DAYS, longest), zone, now)
     if asked.get("days"):
         raise exceptions.ValidationError({"days": ["Send either days, or from and to."]})
     if not asked.get("from"):
@@ -59,8 +102,8 @@ def period_of(request: Request, zone: str, now: datetime) -> Period:
     if last < first:
         raise exceptions.ValidationError({"to": [f"{last} is before {first}."]})
     period = Period(first, last, zone)
-    if period.days > LONGEST_DAYS:
-        raise exceptions.ValidationError({"from": [f"{period.days} days: at most {LONGEST_DAYS}."]})
+    if period.days > longest:
+        raise exceptions.ValidationError({"from": [f"{period.days} days: at most {longest}."]})
     return period
 
 

@@ -1,5 +1,6 @@
 """Large files of reports over the API: asked for, watched, fetched; only by whom they were made for."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import Http404, HttpResponseBase
@@ -16,7 +17,7 @@ from fleet.api.idempotency import IDEMPOTENCY_KEY, REPEATED, idempotent
 from fleet.api.paging import Pages
 from fleet.api.periods import period_of
 from fleet.api.problems import Conflict, ProblemSerializer
-from fleet.api.reports import ERRORS, checked, fleet_read, refused
+from fleet.api.reports import ERRORS, allowed, checked, fleet_and_limit, refused
 from fleet.audit import Actor
 from fleet.models import Dialect, ExportState, ReportExport, ReportFormat, Units
 from fleet.pages.exports import stored_answer
@@ -88,9 +89,8 @@ class ExportsView(APIView):
         responses={200: ReportExportSerializer(many=True), **ERRORS},
     )
     def get(self, request: Request, fleet: str) -> Response:
-        found = fleet_read(request, fleet)
         pages = Pages()
-        mine = exports.shown_to(request.user, [found.pk]).select_related("fleet")
+        mine = _shown(request, fleet)
         rows: Any = pages.paginate_queryset(mine, request, self)
         return pages.get_paginated_response(
             ReportExportSerializer(rows, many=True, context={"request": request}).data
@@ -105,7 +105,7 @@ class ExportsView(APIView):
     )
     @idempotent
     def post(self, request: Request, fleet: str) -> Response:
-        found = fleet_read(request, fleet)
+        found, limit = fleet_and_limit(request, fleet)
         body = NewReportExportSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         told = dict(body.validated_data)
@@ -113,8 +113,8 @@ class ExportsView(APIView):
         if zone := told.pop("time_zone", ""):
             told["zone"] = zone
         try:
-            report = report_named(told.pop("report"))
-            wish = checked(request, told, report).within(period)
+            report = allowed(report_named(told.pop("report")), limit)
+            wish = replace(checked(request, told, report), only=limit or ()).within(period)
             export = exports.ask_for(Actor.of(request), found, report, told["format"], wish)
         except WishError as error:
             raise refused(error) from None
@@ -136,9 +136,14 @@ def _period(request: Request, told: dict[str, Any], zone: str) -> Any:
     return period_of(Asked(), zone, timezone.now())  # type: ignore[arg-type]
 
 
+def _shown(request: Request, fleet: str) -> Any:
+    found, limit = fleet_and_limit(request, fleet)
+    reads = ([found.pk], ()) if limit is None else ([], [found.pk])
+    return exports.shown_to(request.user, *reads).select_related("fleet")
+
+
 def _mine(request: Request, fleet: str, uid: Any) -> ReportExport:
-    found = fleet_read(request, fleet)
-    export = exports.shown_to(request.user, [found.pk]).select_related("fleet").filter(uid=uid).first()
+    export: ReportExport | None = _shown(request, fleet).filter(uid=uid).first()
     if export is None:
         raise Http404
     return export

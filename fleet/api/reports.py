@@ -1,5 +1,6 @@
 """A fleet's reports over the API, for its people: which there are, and each as rows in pages or as a file."""
 
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from fleet.api.problems import ProblemSerializer, problem
 from fleet.models import Dialect, Fleet, ReportFormat, Units
 from fleet.models.people import known_zones
 from fleet.pages.csvfile import EXPORT_LIMIT
-from fleet.pages.reports import file_of
+from fleet.pages.reports import Limit, file_of
 from fleet.reports import as_json, registry, wishes
 from fleet.reports.columns import Kind
 from fleet.reports.report import Report
@@ -59,6 +60,13 @@ class ReportListSerializer(serializers.Serializer[Any]):
     reports = ReportAboutSerializer(many=True)
 
 
+class ReportSettingSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    value = serializers.JSONField(help_text="SI.")
+    unit = serializers.CharField()
+
+
 class ReportRowsSerializer(serializers.Serializer[Any]):
     report = serializers.CharField()
     title = serializers.CharField()
@@ -66,6 +74,7 @@ class ReportRowsSerializer(serializers.Serializer[Any]):
     days_of = serializers.CharField(help_text="The time zone in which days begin.")
     time_zone = serializers.CharField(help_text="In which moments are told.")
     definition = serializers.CharField()
+    settings = ReportSettingSerializer(many=True, help_text="The fleet's own, of what counts.")
     columns = ReportColumnSerializer(many=True)
     rows = serializers.ListField(child=serializers.DictField(), help_text="Values by the columns' names.")
     totals = serializers.DictField(help_text="Of all rows, by the names of columns that add up.")
@@ -101,8 +110,8 @@ class ReportsView(APIView):
         responses={200: ReportListSerializer, **ERRORS},
     )
     def get(self, request: Request, fleet: str) -> Response:
-        fleet_read(request, fleet)
-        return Response({"reports": [described(report) for report in registry.known()]})
+        _, limit = fleet_and_limit(request, fleet)
+        return Response({"reports": [described(report) for report in wishes.readable(limit)]})
 
 
 class ReportView(APIView):
@@ -117,9 +126,10 @@ class ReportView(APIView):
         },
     )  # fmt: skip
     def get(self, request: Request, fleet: str, report: str) -> Response | HttpResponse:
-        found, kind = fleet_read(request, fleet), report_or_404(report)
+        found, limit = fleet_and_limit(request, fleet)
+        kind = allowed(report_or_404(report), limit)
         try:
-            table = wishes.table_of(kind, found, wish_of(request, found, kind))
+            table = wishes.table_of(kind, found, replace(wish_of(request, found, kind), only=limit or ()))
         except WishError as error:
             raise refused(error) from None
         wanted = request.query_params.get("format") or ReportFormat.JSON
@@ -146,11 +156,26 @@ def _page(request: Request, table: Table, count: int) -> dict[str, Any]:
 
 
 def fleet_read(request: Request, slug: str) -> Fleet:
-    """404 to outsiders, 403 to drivers and devices."""
-    found: Fleet = get_object_or_404(visible_fleets(request.user), slug=slug)
-    if not wishes.may_read(principal_of(request.user), found):
-        raise exceptions.PermissionDenied("Reports are for members of the fleet from viewer up.")
+    """Everything of it: 404 to outsiders, 403 to drivers and devices."""
+    found, limit = fleet_and_limit(request, slug)
+    if limit is not None:
+        raise exceptions.PermissionDenied("For members of the fleet from viewer up.")
     return found
+
+
+def fleet_and_limit(request: Request, slug: str) -> tuple[Fleet, Limit]:
+    """With the drivers whose rows the reader is limited to. 404 to outsiders, 403 to devices and who reads nothing."""
+    found: Fleet = get_object_or_404(visible_fleets(request.user), slug=slug)
+    limit = wishes.limit_of(principal_of(request.user), found)
+    if limit == ():
+        raise exceptions.PermissionDenied("Reports are for members of the fleet from viewer up.")
+    return found, limit
+
+
+def allowed(report: Report, limit: Limit) -> Report:
+    if limit is not None and not report.by_driver:
+        raise exceptions.PermissionDenied("This report is for members of the fleet from viewer up.")
+    return report
 
 
 def report_or_404(name: str) -> Report:

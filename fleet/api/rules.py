@@ -10,8 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import rules
 from fleet.access import principal_of, visible_fleets
+from fleet.alerting import rules
+from fleet.alerting.ruletext import summary_of
 from fleet.api.alerts import SeverityField
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
@@ -30,7 +31,6 @@ from fleet.models import (
     Vehicle,
 )
 from fleet.readings import catalogue_of
-from fleet.ruletext import summary_of
 
 _ERRORS: dict[int, Any] = dict.fromkeys((401, 403, 404, 429), ProblemSerializer)
 _WRONG: dict[int, Any] = {400: ProblemSerializer, **_ERRORS}

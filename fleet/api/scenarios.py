@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from fleet import scenarios
 from fleet.access import principal_of
 from fleet.api.asked import PARAMETERS, demand_device, narrowed, own_vehicle, text_in
 from fleet.api.moments import MomentField
@@ -21,6 +20,7 @@ from fleet.api.problems import ProblemSerializer, problem
 from fleet.api.told import NumberField, ToldSerializer
 from fleet.audit import Actor
 from fleet.models import Role, Scenario, Video
+from fleet.recording import scenarios
 
 ANNOTATIONS_AT_ONCE = 1_000
 NO_CONSENT = (

@@ -8,16 +8,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import statistics
 from fleet.access import principal_of, visible_fleets
+from fleet.aggregation import statistics, trends, utilisation
+from fleet.aggregation.days import LONGEST_DAYS, Period
+from fleet.aggregation.leaderboard import leaderboard
+from fleet.aggregation.metrics import METRICS, Use
+from fleet.aggregation.sums import Sums
 from fleet.api import statistics_shape as shape
 from fleet.api.drivers import asked as text_asked
-from fleet.api.periods import HOW_MANY, PERIOD, limit_of, metric_of, metric_parameter, period_of
-from fleet.days import Period
-from fleet.leaderboard import leaderboard
-from fleet.metrics import METRICS, Use
+from fleet.api.periods import (
+    HOW_MANY,
+    LONGEST_TREND,
+    PERIOD,
+    RESOLUTION,
+    SPAN,
+    limit_of,
+    metric_of,
+    metric_parameter,
+    period_of,
+    resolution_of,
+    span_of,
+    whole_of,
+)
 from fleet.models import Fleet, Vehicle
-from fleet.sums import Sums
 
 COMPARED = 20
 
@@ -30,14 +43,14 @@ def fleet_asked(request: Request, slug: str) -> Fleet:
 class StatisticsView(APIView):
     @extend_schema(
         summary="Key figures of a fleet",
-        description="Also of as many days before, in `previous`.",
-        parameters=PERIOD,
+        description="Also of as many days or hours before, in `previous`.",
+        parameters=SPAN,
         responses={200: shape.StatisticsSerializer, **shape.ERRORS},
         examples=[shape.STATISTICS],
     )
     def get(self, request: Request, fleet: str) -> Response:
         found = fleet_asked(request, fleet)
-        period = period_of(request, found.time_zone, timezone.now())
+        period = span_of(request, found.time_zone, timezone.now())
         return Response(shape.statistics(found, period))
 
 
@@ -54,13 +67,13 @@ class MetricsView(APIView):
 class RankingsView(APIView):
     @extend_schema(
         summary="Vehicles by a metric, best first",
-        parameters=[metric_parameter(Use.RANKINGS), HOW_MANY, *PERIOD],
+        parameters=[metric_parameter(Use.RANKINGS), HOW_MANY, *SPAN],
         responses={200: shape.RankingsSerializer, **shape.ERRORS},
     )
     def get(self, request: Request, fleet: str) -> Response:
         found = fleet_asked(request, fleet)
         metric, limit = metric_of(request, Use.RANKINGS), limit_of(request)
-        period = period_of(request, found.time_zone, timezone.now())
+        period = span_of(request, found.time_zone, timezone.now())
         vehicles = statistics.vehicles_of(found.pk)
         places = statistics.vehicle_ranking(found.pk, metric, period, vehicles)
         rows = [shape.place(one, shape.vehicle(vehicles[one.who])) for one in places[:limit]]
@@ -69,17 +82,40 @@ class RankingsView(APIView):
 
 class TrendsView(APIView):
     @extend_schema(
-        summary="A metric day by day",
-        parameters=[metric_parameter(Use.TRENDS), *PERIOD],
+        summary="A metric minute by minute, hour by hour, day by day or month by month",
+        parameters=[metric_parameter(Use.TRENDS), RESOLUTION, *SPAN],
         responses={200: shape.TrendsSerializer, **shape.ERRORS},
-        description="One point for every day. A day without data is 0 for what can be counted and null for rates.",
+        description="One point for every minute, hour, day or month, up to now. One without data is 0 for what can be "
+        "counted and null for rates. By minute distance and time are those of records, else those of trips. By month "
+        f"up to {LONGEST_TREND} days.",
+    )
+    def get(self, request: Request, fleet: str) -> Response:
+        found, now = fleet_asked(request, fleet), timezone.now()
+        metric = metric_of(request, Use.TRENDS)
+        far = request.query_params.get("resolution") in {"month", "auto"}
+        span = span_of(request, found.time_zone, now, LONGEST_TREND if far else LONGEST_DAYS)
+        resolution = resolution_of(request, span, metric, now)
+        points = trends.points(metric, span, resolution, trends.of_fleet(found.pk, span, resolution), now)
+        told = {"resolution": resolution.value, "points": shape.points(points)}
+        return Response(shape.head(found, span, metric) | told)
+
+
+class UtilisationView(APIView):
+    @extend_schema(
+        summary="How much of a week's hours the vehicles are driven",
+        description="The mean of the last whole weeks, up to yesterday, by weekday and hour of the fleet's clock.",
+        parameters=[
+            OpenApiParameter(
+                "weeks", int, description=f"1 to {utilisation.WEEKS_MOST}, else {utilisation.WEEKS}."
+            )
+        ],
+        responses={200: shape.UtilisationSerializer, **shape.ERRORS},
     )
     def get(self, request: Request, fleet: str) -> Response:
         found = fleet_asked(request, fleet)
-        metric = metric_of(request, Use.TRENDS)
-        period = period_of(request, found.time_zone, timezone.now())
-        points = statistics.points(metric, period, statistics.by_day(found.pk, period))
-        return Response(shape.head(found, period, metric) | {"points": shape.points(points)})
+        weeks = whole_of(request, "weeks", utilisation.WEEKS, utilisation.WEEKS_MOST)
+        week = utilisation.week_of(found.pk, found.time_zone, timezone.now(), weeks)
+        return Response(shape.utilisation(found, week))
 
 
 class ComparisonView(APIView):
@@ -118,14 +154,14 @@ class LeaderboardView(APIView):
             OpenApiParameter("fleet", str, description="Fleet id; needed when you have several."),
             metric_parameter(Use.LEADERBOARD),
             HOW_MANY,
-            *PERIOD,
+            *SPAN,
         ],
         responses={200: shape.LeaderboardSerializer, **shape.ERRORS},
     )
     def get(self, request: Request, fleet: str = "") -> Response:
         found = fleet_asked(request, fleet) if fleet else _only_fleet(request)
         metric, limit = metric_of(request, Use.LEADERBOARD), limit_of(request)
-        period = period_of(request, found.time_zone, timezone.now())
+        period = span_of(request, found.time_zone, timezone.now())
         standings = leaderboard(principal_of(request.user), found.pk, metric, period)
         rows = [shape.place(one.place, shape.driver(one.place.who, one.name)) for one in standings[:limit]]
         return Response(shape.ranking(found, period, metric, rows))

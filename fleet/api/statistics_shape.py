@@ -1,19 +1,22 @@
 """What the statistics answer looks like: the objects, and their schema."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
-from fleet import rollups
+from fleet.aggregation import rollups
+from fleet.aggregation.metrics import METRICS, Better, Metric, Use
+from fleet.aggregation.spans import Span, Window, moments
+from fleet.aggregation.statistics import Place, Point, Summary, summary, value_of
+from fleet.aggregation.sums import Sums
+from fleet.aggregation.trends import Resolution
+from fleet.aggregation.utilisation import Week
 from fleet.api.problems import ProblemSerializer
-from fleet.days import Period
-from fleet.metrics import METRICS, Better, Metric, Use
+from fleet.behaviour.scoring import RANKED_FROM_M, VERSION, safety_score
 from fleet.models import Fleet, Kind, Vehicle
-from fleet.scoring import RANKED_FROM_M, VERSION, safety_score
-from fleet.statistics import Place, Point, Summary, summary, value_of
-from fleet.sums import Sums
 
 ERRORS = dict.fromkeys((400, 401, 404, 429), ProblemSerializer)
 
@@ -46,6 +49,9 @@ class HeadSerializer(serializers.Serializer[Any]):
     first_day = serializers.DateField()
     last_day = serializers.DateField(help_text="Included.")
     days = serializers.IntegerField()
+    hours = serializers.IntegerField(allow_null=True, help_text="Where hours were asked for.")
+    begins = serializers.DateTimeField()
+    ends = serializers.DateTimeField(help_text="Not included.")
     time_zone = serializers.CharField(help_text="Whose days they are.")
 
 
@@ -107,12 +113,25 @@ class LeaderboardSerializer(OfMetricSerializer):
 
 
 class PointSerializer(serializers.Serializer[Any]):
-    date = serializers.DateField()
+    date = serializers.DateField(help_text="Of a month its first day.")
+    time = serializers.DateTimeField(required=False, help_text="Of an hour or minute its first moment.")
     value = serializers.FloatField(allow_null=True)
 
 
 class TrendsSerializer(OfMetricSerializer):
+    resolution = serializers.ChoiceField([one.value for one in Resolution])
     points = PointSerializer(many=True)
+
+
+class UtilisedHourSerializer(serializers.Serializer[Any]):
+    weekday = serializers.IntegerField(help_text="1: Monday, to 7.")
+    hour = serializers.IntegerField(help_text="Of the fleet's clock, 0 to 23.")
+    share = serializers.FloatField(allow_null=True, help_text="Of the time of all vehicles, 0 to 1.")
+
+
+class UtilisationSerializer(HeadSerializer):
+    total_vehicles = serializers.IntegerField(help_text="Now.")
+    cells = UtilisedHourSerializer(many=True, help_text="168, from Monday 0 on.")
 
 
 class ComparedSerializer(serializers.Serializer[Any]):
@@ -131,6 +150,7 @@ STATISTICS = OpenApiExample(
     "A fleet's month",
     {
         "fleet_id": "fleet_alpha", "first_day": "2024-10-19", "last_day": "2024-11-17", "days": 30,
+        "hours": None, "begins": "2024-10-18T22:00:00Z", "ends": "2024-11-17T23:00:00Z",
         "time_zone": "Europe/Berlin", "total_vehicles": 12, "active_vehicles": 11, "active_drivers": 9,
         "total_trips": 412, "total_distance": 6120400.0, "total_distance_km": 6120.4, "total_duration": 541800.0,
         "total_driving_hours": 150.5, "average_safety_score": 84.2, "average_risk_score": 0.18,
@@ -142,7 +162,7 @@ STATISTICS = OpenApiExample(
 )  # fmt: skip
 
 
-def statistics(fleet: Fleet, period: Period) -> dict[str, Any]:
+def statistics(fleet: Fleet, period: Span) -> dict[str, Any]:
     vehicles = Vehicle.objects.filter(fleet=fleet, kind=Kind.VEHICLE).count()
     return {
         **_period(fleet, period),
@@ -154,7 +174,7 @@ def statistics(fleet: Fleet, period: Period) -> dict[str, Any]:
     }
 
 
-def head(fleet: Fleet, period: Period, metric: Metric) -> dict[str, Any]:
+def head(fleet: Fleet, period: Span, metric: Metric) -> dict[str, Any]:
     return {
         **_period(fleet, period),
         "metric": metric.name,
@@ -163,7 +183,7 @@ def head(fleet: Fleet, period: Period, metric: Metric) -> dict[str, Any]:
     }
 
 
-def ranking(fleet: Fleet, period: Period, metric: Metric, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def ranking(fleet: Fleet, period: Span, metric: Metric, rows: list[dict[str, Any]]) -> dict[str, Any]:
     least = RANKED_FROM_M if metric.is_rate else None
     return head(fleet, period, metric) | {"minimum_distance": least, "results": rows}
 
@@ -194,7 +214,24 @@ def figures(metric: Metric, sums: Sums) -> dict[str, Any]:
 
 
 def points(found: Iterable[Point]) -> list[dict[str, Any]]:
-    return [{"date": point.day.isoformat(), "value": point.value} for point in found]
+    return [
+        {"date": point.day.isoformat()}
+        | ({"time": _told(point.at)} if point.at else {})
+        | {"value": point.value}
+        for point in found
+    ]
+
+
+def utilisation(fleet: Fleet, week: Week) -> dict[str, Any]:
+    cells = [
+        {"weekday": weekday + 1, "hour": hour, "share": share}
+        for (weekday, hour), share in sorted(week.shares.items())
+    ]
+    return _period(fleet, week.period) | {"total_vehicles": week.vehicles, "cells": cells}
+
+
+def _told(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def described(metric: Metric) -> dict[str, Any]:
@@ -210,12 +247,16 @@ def described(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _period(fleet: Fleet, period: Period) -> dict[str, Any]:
+def _period(fleet: Fleet, period: Span) -> dict[str, Any]:
+    begins, ends = moments(period)
     return {
         "fleet_id": fleet.slug,
         "first_day": period.first.isoformat(),
         "last_day": period.last.isoformat(),
         "days": period.days,
+        "hours": period.hours if isinstance(period, Window) else None,
+        "begins": _told(begins),
+        "ends": _told(ends),
         "time_zone": period.zone,
     }
 

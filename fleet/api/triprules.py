@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import triprules
 from fleet.access import principal_of, visible_fleets
 from fleet.api.problems import ProblemSerializer
 from fleet.audit import Actor
+from fleet.journeys import triprules
+from fleet.journeys.tripfinder import TripSettings
 from fleet.models import Fleet, Role
-from fleet.tripfinder import TripSettings
 
 _ERRORS = dict.fromkeys((401, 403, 404, 429), ProblemSerializer)
 

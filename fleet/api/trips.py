@@ -16,8 +16,8 @@ from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer, problem
 from fleet.api.told import NumberField, ToldSerializer, storable
 from fleet.coarse import coarse, rounded
+from fleet.journeys.trips import OtherVehicleError, TripTold, keep
 from fleet.models import TripSummary
-from fleet.trips import OtherVehicleError, TripTold, keep
 
 AT_ONCE = 100
 _LONGEST_S = 366 * 86_400.0
@@ -83,6 +83,12 @@ class TripSerializer(serializers.Serializer[Any]):
     end_location = serializers.SerializerMethodField()
     metadata = serializers.DictField()
     updated_at = serializers.DateTimeField()
+    safety_score = serializers.FloatField(
+        source="score",
+        allow_null=True,
+        help_text="0 to 100; null: going on, below 2 km, or nothing is known.",
+    )
+    score_version = serializers.IntegerField(allow_null=True)
 
     def get_start_location(self, trip: TripSummary) -> dict[str, float | None] | None:
         return _position(trip.start_latitude_deg, trip.start_longitude_deg)

@@ -21,13 +21,13 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from fleet import uploads
 from fleet.api.asked import demand_device, text_in
 from fleet.api.problems import ProblemSerializer, problem
 from fleet.api.scenarios import WITHDRAWN, scenario_or_404
 from fleet.api.throttles import PrincipalThrottle
 from fleet.models import Scenario, Upload
-from fleet.scenarios import WithdrawnError, drop_upload
+from fleet.recording import uploads
+from fleet.recording.scenarios import WithdrawnError, drop_upload
 
 VERSION = "1.0.0"
 CONTENT_TYPE = "application/offset+octet-stream"

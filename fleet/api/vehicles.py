@@ -16,7 +16,7 @@ from fleet.api.alerts import AlertSerializer
 from fleet.api.paging import Pages
 from fleet.api.problems import ProblemSerializer
 from fleet.api.trips import TripSerializer
-from fleet.matching import under_way
+from fleet.journeys.matching import under_way
 from fleet.models import Alert, Motion, TripSummary, Vehicle, VehicleState
 
 NEWEST_ALERTS = 5

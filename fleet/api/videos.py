@@ -14,16 +14,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import uploads
 from fleet.access import principal_of
 from fleet.api import tus
 from fleet.api.files import Stored, file_answer
 from fleet.api.json import JsonParser
 from fleet.api.problems import ProblemSerializer, problem
 from fleet.api.scenarios import ERRORS, WITHDRAWN, VideoSerializer, own_scenario, scenario_or_404
-from fleet.footage import SUFFIXES
 from fleet.models import Video
-from fleet.scenarios import WithdrawnError
+from fleet.recording import uploads
+from fleet.recording.footage import SUFFIXES
+from fleet.recording.scenarios import WithdrawnError
 
 _UNFIT = re.compile(r"[^\w. -]")
 

@@ -10,14 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import webhooks
 from fleet.access import principal_of, visible_fleets
 from fleet.api.alerts import SeverityField
 from fleet.api.paging import Pages
 from fleet.api.problems import Conflict, ProblemSerializer
 from fleet.audit import Actor
 from fleet.models import DeliveryState, Fleet, Happening, Role, Severity, Webhook, WebhookDelivery
-from fleet.webhooks import WebhookError
+from fleet.notifying import webhooks
+from fleet.notifying.webhooks import WebhookError
 
 _ERRORS = {401: ProblemSerializer, 403: ProblemSerializer, 404: ProblemSerializer}
 _BAD = {400: ProblemSerializer, **_ERRORS}

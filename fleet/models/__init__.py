@@ -1,4 +1,5 @@
 from fleet.models.alerts import Alert, AlertNote, AlertReport, AlertState, Severity
+from fleet.models.assignments import AssignmentChange, DriverAssignment
 from fleet.models.audit import AuditEntry
 from fleet.models.drivers import Driver, check_driver_id
 from fleet.models.driving import Dismissal, DrivingEvent, DrivingSettings, EventKind, Strength
@@ -19,6 +20,16 @@ from fleet.models.notifications import (
     Reach,
 )
 from fleet.models.people import User
+from fleet.models.privacy import (
+    ErasedName,
+    PersonWish,
+    PrivateKind,
+    PrivateRule,
+    PrivateSpan,
+    Retention,
+    WishState,
+)
+from fleet.models.privacy import Wish as PersonWishKind
 from fleet.models.reports import (
     Dialect,
     ExportState,
@@ -49,6 +60,14 @@ from fleet.models.scenarios import Annotation, Piece, Scenario, Upload, Video
 from fleet.models.second_factor import RecoveryCode, has_second_factor
 from fleet.models.sensors import SensorType
 from fleet.models.sessions import Session
+from fleet.models.short_rollups import (
+    DriverHour,
+    FleetHour,
+    FleetMinute,
+    TouchedSlice,
+    VehicleHour,
+    VehicleMinute,
+)
 from fleet.models.trips import TripSummary
 from fleet.models.vehicles import Kind, Motion, Vehicle, VehicleState
 from fleet.models.webhooks import DeliveryState, Webhook, WebhookDelivery
@@ -61,6 +80,7 @@ __all__ = [
     "AlertRule",
     "AlertState",
     "Annotation",
+    "AssignmentChange",
     "AuditEntry",
     "Channel",
     "ChargingSession",
@@ -70,12 +90,15 @@ __all__ = [
     "Direction",
     "Dismissal",
     "Driver",
+    "DriverAssignment",
     "DriverDay",
+    "DriverHour",
     "DriverMonth",
     "DrivingEvent",
     "DrivingSettings",
     "Edge",
     "Episode",
+    "ErasedName",
     "Escalation",
     "EscalationStep",
     "EventKind",
@@ -83,6 +106,8 @@ __all__ = [
     "FenceKind",
     "Fleet",
     "FleetDay",
+    "FleetHour",
+    "FleetMinute",
     "Geofence",
     "Happening",
     "IdempotencyKey",
@@ -96,8 +121,13 @@ __all__ = [
     "NotificationChoice",
     "NotificationState",
     "Part",
+    "PersonWish",
+    "PersonWishKind",
     "Piece",
     "Placed",
+    "PrivateKind",
+    "PrivateRule",
+    "PrivateSpan",
     "Reach",
     "RecoveryCode",
     "ReportColumns",
@@ -106,6 +136,7 @@ __all__ = [
     "ReportFormat",
     "ReportSchedule",
     "ReportStyle",
+    "Retention",
     "Rhythm",
     "Role",
     "RollupState",
@@ -117,6 +148,7 @@ __all__ = [
     "Stop",
     "Strength",
     "TouchedDay",
+    "TouchedSlice",
     "Trip",
     "TripHead",
     "TripMark",
@@ -127,6 +159,8 @@ __all__ = [
     "User",
     "Vehicle",
     "VehicleDay",
+    "VehicleHour",
+    "VehicleMinute",
     "VehicleMonth",
     "VehicleState",
     "Video",
@@ -135,6 +169,7 @@ __all__ = [
     "WebhookDelivery",
     "Weekday",
     "WhenEmpty",
+    "WishState",
     "check_driver_id",
     "has_second_factor",
 ]

@@ -40,7 +40,7 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
 
 class Alert(models.Model):
-    """Written by fleet.alerts and fleet.causes only. `first_at`, `last_at` are event times; the others say when people
+    """Written by fleet.alerting only. `first_at`, `last_at` are event times; the others say when people
     acted, or when what a rule watched ended."""
 
     fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, related_name="alerts")

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -45,7 +46,12 @@ class DriverQuerySet(models.QuerySet["Driver"]):
         check_driver_id(slug)
         found = self.filter(fleet_id=fleet_id, slug=slug).first()
         if found is None:
+            from fleet.privacy.erased import is_erased  # which needs the models
+
+            if is_erased(fleet_id, slug):
+                raise ValidationError("The driver of this id was erased: it means nobody.")
             found, _ = self.get_or_create(fleet_id=fleet_id, slug=slug)
+            found.take_trips()
         return found
 
 
@@ -86,6 +92,11 @@ class Driver(models.Model):
     def get_absolute_url(self) -> str:
         """Needs `fleet` selected."""
         return reverse("driver", args=[self.fleet.slug, self.slug])
+
+    def take_trips(self) -> None:
+        """Those whose driver was named so before anybody made this row."""
+        trips = self.trips.model._default_manager
+        trips.filter(fleet=self.fleet_id, driven_by=self.slug, driver=None).update(driver=self)
 
     @property
     def title(self) -> str:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from fleet.driving import FINDER_VERSION, G, Limits
+from fleet.behaviour.driving import FINDER_VERSION, G, Limits
 from fleet.models.drivers import Driver
 from fleet.models.fleets import Fleet, Role
 from fleet.models.vehicles import Vehicle
@@ -39,7 +39,7 @@ class Strength(models.IntegerChoices):
 
 
 class DrivingSettings(models.Model):
-    """A fleet's limits. Another version finds all its events anew. Written by fleet.drivingsettings."""
+    """A fleet's limits. Another version finds all its events anew. Written by fleet.behaviour.drivingsettings."""
 
     fleet = models.OneToOneField(Fleet, on_delete=models.CASCADE, primary_key=True, related_name="driving")
     acceleration_m_s2 = models.FloatField(default=_USUAL.acceleration, validators=_HARSH)
@@ -130,7 +130,7 @@ class DrivingEventQuerySet(models.QuerySet["DrivingEvent"]):
 
 
 class DrivingEvent(models.Model):
-    """What the stored records say now; written by fleet.drivingevents only. What is not known is empty."""
+    """What the stored records say now; written by fleet.behaviour.drivingevents only. What is not known is empty."""
 
     fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, db_index=False, related_name="driving_events")
     vehicle = models.ForeignKey(

@@ -109,7 +109,7 @@ class Geofence(models.Model):
 
     def clean(self) -> None:
         """Needs `kind`. Brings geometry and schedule into their stored form. Raises ValidationError by field."""
-        from fleet import hours, shapes
+        from fleet.geofencing import hours, shapes
 
         wrong: dict[str, list[str]] = {}
         self.radius_m = self.radius_m if self.kind == FenceKind.CIRCLE else None

@@ -9,7 +9,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-from fleet.models.fleets import Fleet
+from fleet.models.drivers import Driver
+from fleet.models.fleets import Fleet, Role
+from fleet.models.scored import Scored
 from fleet.models.vehicles import Vehicle
 
 if TYPE_CHECKING:
@@ -57,7 +59,17 @@ class Journey(models.Model):
         return self.reconstructed / self.values if self.values else None
 
 
-class Trip(Journey):
+class TripQuerySet(JourneyQuerySet["Trip"]):
+    def visible_to(self, principal: "Principal") -> "TripQuerySet":
+        """Devices: their vehicle's. People: all of a fleet from viewer up; with the driver's role, their own."""
+        if principal.vehicle_id is not None or principal.sees_everything:
+            return self if principal.vehicle_id is None else self.filter(vehicle_id=principal.vehicle_id)
+        watched = [fleet for fleet in principal.roles if principal.can(Role.VIEWER, fleet)]
+        mine = Q(driver__user_id=principal.user_id, fleet_id__in=list(principal.roles))
+        return self.filter(Q(fleet_id__in=watched) | mine)
+
+
+class Trip(Journey, Scored):
     """From where a vehicle started moving to where it stopped for good. What the device itself says of its trips are
     rows of TripSummary."""
 
@@ -74,8 +86,16 @@ class Trip(Journey):
     idle_s = models.FloatField(help_text="Standing within the trip.")
     max_speed_mps = models.FloatField(null=True)
     energy_wh = models.FloatField(null=True, help_text="Out of the battery, less what came back.")
+    driver = models.ForeignKey(
+        Driver,
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="trips",
+        help_text="Who `driven_by` names, where the fleet knows such a driver.",
+    )
 
-    objects = JourneyQuerySet["Trip"].as_manager()
+    objects = TripQuerySet.as_manager()
 
     class Meta:
         db_table = "trips"
@@ -85,6 +105,7 @@ class Trip(Journey):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["fleet", "-started_at", "-id"], name="trip_by_fleet"),
+            models.Index(fields=["driver", "-started_at"], name="trip_by_driver"),
         ]
 
     @property
@@ -146,7 +167,7 @@ def _between(low: float, high: float) -> list[MinValueValidator | MaxValueValida
 
 
 class TripRules(models.Model):
-    """What counts as a trip in a fleet: fleet.tripfinder.TripSettings. A fleet without a row has its defaults."""
+    """What counts as a trip in a fleet (tripfinder.TripSettings). A fleet without a row has its defaults."""
 
     fleet = models.OneToOneField(Fleet, on_delete=models.CASCADE, primary_key=True, related_name="trip_rules")
     moving_mps = models.FloatField(default=1.0, validators=_between(0.1, 10))

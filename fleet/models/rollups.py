@@ -1,4 +1,4 @@
-"""What statistics read: sums by day and month, kept by fleet.rollups, and the days that have to be summed up again.
+"""What statistics read: sums by day and month, kept by fleet.aggregation, and the days that have to be summed up again.
 
 Sums are whole numbers (mm, ms), so that the order in which they are added never shows.
 """
@@ -12,10 +12,11 @@ from fleet.models.vehicles import Vehicle
 
 
 class Part(models.TextChoices):
-    """Which columns of a vehicle's day have to be recomputed."""
+    """What of a vehicle's day has to be recomputed."""
 
     DRIVING = "driving", "trips and alerts"
     ACTIVITY = "activity", "telemetry records"
+    MINUTES = "minutes", "minutes and hours of telemetry records"
 
 
 class TouchedDay(models.Model):

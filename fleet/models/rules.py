@@ -120,7 +120,7 @@ class AlertRule(models.Model):
 
     def clean(self) -> None:
         """Needs `kind`. Raises ValidationError by field."""
-        from fleet.conditions import settled
+        from fleet.alerting.conditions import settled
 
         errors = settled(self)
         if errors:

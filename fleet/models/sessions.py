@@ -35,6 +35,6 @@ class Session(AbstractBaseSession):
 
     @classmethod
     def get_session_store_class(cls) -> Any:
-        from fleet.sessions import SessionStore
+        from fleet.people.sessions import SessionStore
 
         return SessionStore

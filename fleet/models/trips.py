@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from fleet.models.fleets import Fleet
+from fleet.models.drivers import Driver
+from fleet.models.fleets import Fleet, Role
+from fleet.models.scored import Scored
 from fleet.models.vehicles import Vehicle
 
 if TYPE_CHECKING:
@@ -17,14 +19,20 @@ UNIT_INTERVAL = (MinValueValidator(0.0), MaxValueValidator(1.0))
 
 class TripSummaryQuerySet(models.QuerySet["TripSummary"]):
     def visible_to(self, principal: "Principal") -> "TripSummaryQuerySet":
+        """Devices: their vehicle's. People: all of a fleet from viewer up; with the driver's role, their own."""
         if principal.vehicle_id is not None:
             return self.filter(vehicle_id=principal.vehicle_id)
         if principal.sees_everything:
             return self
-        return self.filter(fleet__in=list(principal.roles))
+        watched = [fleet for fleet in principal.roles if principal.can(Role.VIEWER, fleet)]
+        own = Driver.objects.filter(
+            user_id=principal.user_id or 0, fleet=OuterRef("fleet"), fleet_id__in=list(principal.roles)
+        )
+        mine = Exists(own.filter(slug=OuterRef("driven_by"))) | Exists(own.filter(slug=OuterRef("driver_id")))
+        return self.filter(Q(fleet__in=watched) | mine)
 
 
-class TripSummary(models.Model):
+class TripSummary(Scored):
     """One trip in the device's own words, the newest version of it. Positions are rounded to about 1 km."""
 
     fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, related_name="trip_summaries")

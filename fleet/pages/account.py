@@ -11,12 +11,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from fleet import account, members, second_factor, sessions
 from fleet.audit import Actor
 from fleet.models import Membership, User
 from fleet.models.people import check_time_zone
 from fleet.pace import within
 from fleet.pages.session import own_page
+from fleet.people import account, members, second_factor, sessions
 
 _SESSIONS_SHOWN = 50
 

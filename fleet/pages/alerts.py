@@ -13,10 +13,10 @@ from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from fleet.access import principal_of
-from fleet.alerts import act, assign, comment, snooze
+from fleet.alerting.alerts import act, assign, comment, snooze
 from fleet.audit import Actor
 from fleet.models import Alert, AlertState, Role, Severity, User
-from fleet.notifications import read_of, told_of
+from fleet.notifying.notifications import read_of, told_of
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.session import page
 

@@ -1,13 +1,12 @@
-"""Lines over days as SVG: where everything is, for templates/fleet/_chart.html to draw."""
+"""Lines over minutes to months as SVG: where everything is, for templates/fleet/_chart.html to draw."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
-from fleet.metrics import Metric
+from fleet.aggregation.metrics import Metric
+from fleet.aggregation.statistics import Point
 from fleet.pages.figures import number
-from fleet.statistics import Point
 
 WIDTH, HEIGHT = 720, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 26
@@ -50,18 +49,17 @@ class Chart:
 
 
 def chart(title: str, metric: Metric, series: Sequence[tuple[str, Sequence[Point]]]) -> Chart | None:
-    """None when there is no value to draw. All series have the same days."""
+    """None when there is no value to draw. All series have the same moments."""
     values = [point.value for _, points in series for point in points if point.value is not None]
     if not values:
         return None
-    days = [point.day for point in series[0][1]]
     step = _step(max(values) or 1.0)
     top = math.ceil((max(values) or 1.0) / step) * step
     return Chart(
         title=title,
         lines=[_line(n, name, points, metric, top) for n, (name, points) in enumerate(series, 1)],
         levels=[Tick(_y(k * step, top), number(metric, k * step)) for k in range(round(top / step) + 1)],
-        days=_day_ticks(days),
+        days=_ticks(series[0][1]),
     )
 
 
@@ -77,7 +75,7 @@ def _line(order: int, name: str, points: Sequence[Point], metric: Metric, top: f
         path.append(f"{'L' if pen_down else 'M'}{x} {y}")
         pen_down = True
         if alone or len(points) <= _DOTS_MOST:
-            dots.append(Dot(x, y, f"{name}, {point.day:%-d %b %Y}: {number(metric, point.value)}"))
+            dots.append(Dot(x, y, f"{name}, {_moment(point)}: {number(metric, point.value)}"))
     return Line(name, order, "".join(path), dots)
 
 
@@ -97,7 +95,15 @@ def _step(most: float) -> float:
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
 
 
-def _day_ticks(days: Sequence[date]) -> list[Tick]:
-    every = max(1, math.ceil(len(days) / _LABELS_MOST))
-    form = "%b %Y" if len(days) > 180 else "%-d %b"
-    return [Tick(_x(k, len(days)), f"{day:{form}}") for k, day in enumerate(days) if k % every == 0]
+def _moment(point: Point) -> str:
+    return f"{point.at:%-d %b, %H:%M}" if point.at else f"{point.day:%-d %b %Y}"
+
+
+def _ticks(points: Sequence[Point]) -> list[Tick]:
+    every = max(1, math.ceil(len(points) / _LABELS_MOST))
+    form = "%b %Y" if (points[-1].day - points[0].day).days > 180 else "%-d %b"
+    return [
+        Tick(_x(k, len(points)), point.clock or f"{point.day:{form}}")
+        for k, point in enumerate(points)
+        if k % every == 0
+    ]

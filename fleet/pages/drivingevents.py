@@ -15,12 +15,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from fleet import drivingevents, scorecard
 from fleet.access import Principal, principal_of
 from fleet.api.moments import moment_of
 from fleet.audit import Actor
-from fleet.driving import HARSH, visible
-from fleet.models import Driver, DrivingEvent, EventKind, Role, Strength
+from fleet.behaviour import drivingevents, lost, scorecard
+from fleet.behaviour.driving import HARSH, SPEEDING, visible
+from fleet.behaviour.scorecard import Scorecard
+from fleet.models import Driver, DrivingEvent, EventKind, Role, Strength, Vehicle
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.session import page
 
@@ -50,6 +51,8 @@ class Wish:
     driver: str = ""
     begin: str = ""
     end: str = ""
+    lost: str = ""
+    """`driver` or `vehicle`: exactly this one's, with the points each cost of its score."""
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Wish":
@@ -57,6 +60,7 @@ class Wish:
             text = request.GET.get(name, "").replace("\0", "").strip()[:80]
             return text if allowed is None or text in allowed else usual
 
+        begin, end = told("from"), told("to")
         return cls(
             told("kind", EventKind.values),
             told("strength", {str(value) for value in Strength.values}),
@@ -65,7 +69,9 @@ class Wish:
             told("fleet"),
             told("vehicle"),
             told("driver"),
-            *(text if _moment(text) else "" for text in (told("from"), told("to"))),
+            begin=begin if _moment(begin) else "",
+            end=end if _moment(end) else "",
+            lost=told("lost", ("driver", "vehicle")),
         )
 
     @property
@@ -93,6 +99,9 @@ class Wish:
             found = found.filter(dismissal__isnull=self.state == "counts")
         if self.fleet:
             found = found.filter(fleet__slug=self.fleet)
+        if self.lost:
+            exact = {"driver_id": self.driver} if self.lost == "driver" else {"vehicle__slug": self.vehicle}
+            found = found.filter(**exact)
         if self.vehicle:
             said = Q(vehicle__name__icontains=self.vehicle) | Q(vehicle__plate__icontains=self.vehicle)
             found = found.filter(said | Q(vehicle__slug=self.vehicle))
@@ -125,11 +134,12 @@ def event_list(request: HttpRequest) -> HttpResponse:
     if request.GET.get("export") == "csv":
         return _exported(rows)
     events = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page", "1"))
-    names = _names(principal, events)
+    card = _card(principal, wish)
     content = {
         "wish": wish,
         "events": events,
-        "rows": [(one, names.get((one.fleet_id, one.driver_id))) for one in events],
+        "rows": _rows(principal, events, card),
+        "card": card,
         "kinds": EventKind.choices,
         "strengths": Strength.choices,
         "states": STATES,
@@ -139,6 +149,35 @@ def event_list(request: HttpRequest) -> HttpResponse:
     return render(
         request, "fleet/driving_events.html" if whole else "fleet/_driving_event_list.html", content
     )
+
+
+def _card(principal: Principal, wish: Wish) -> Scorecard | None:
+    """Of the driver or vehicle whose points are asked for."""
+    if wish.lost == "driver":
+        drivers = Driver.objects.visible_to(principal).select_related("fleet")
+        driver = drivers.filter(fleet__slug=wish.fleet, slug=wish.driver).first()
+        return scorecard.of_driver(driver, timezone.now()) if driver else None
+    if wish.lost == "vehicle":
+        vehicles = Vehicle.objects.visible_to(principal).select_related("fleet")
+        vehicle = vehicles.filter(fleet__slug=wish.fleet, slug=wish.vehicle).first()
+        return scorecard.of_vehicle(vehicle, timezone.now()) if vehicle else None
+    return None
+
+
+def _rows(principal: Principal, events: Any, card: Scorecard | None) -> list[dict[str, Any]]:
+    names, trips = _names(principal, events), lost.trips_of(principal, events.object_list)
+    components = card.components if card else []
+    return [
+        {
+            "event": one,
+            "driver": names.get((one.fleet_id, one.driver_id)),
+            "trip": trips.get(one.pk),
+            "points": lost.points_of(one, components, card.sums)
+            if card and card.covers(one.started_at)
+            else None,
+        }
+        for one in events
+    ]
 
 
 def _names(principal: Principal, events: Any) -> dict[tuple[int, str], Driver]:
@@ -186,14 +225,15 @@ def _content(principal: Principal, found: DrivingEvent) -> dict[str, Any]:
     now = timezone.now()
     driver = _names(principal, [found]).get((found.fleet_id, found.driver_id))
     card = scorecard.of_driver(driver, now) if driver else scorecard.of_vehicle(found.vehicle, now)
-    cost = next((one.each for one in card.components if one.kind == found.kind), None)
-    recent = found.started_at >= now - timedelta(days=scorecard.DAYS)
+    cost = lost.points_of(found, card.components, card.sums)
+    recent = card.covers(found.started_at) and found.kind in {*HARSH, SPEEDING}
     lasted = min(found.duration_s, _CHART_MOST_S - 2 * _MARGIN_S)
     source = found.source if found.source in {"acceleration", "lateral_acceleration", "yaw_rate"} else ""
     return {
         "event": found,
         "driver": driver,
-        "cost": cost if recent and found.dismissal_id is None and found.kind in HARSH else None,
+        "cost": cost if recent and found.dismissal_id is None else None,
+        "trip": lost.trips_of(principal, [found]).get(found.pk),
         "card": card,
         "visible": visible(found.rate_hz),
         "signals": ["speed", *([source] if source else [])],

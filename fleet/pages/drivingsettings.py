@@ -8,10 +8,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from fleet import drivingsettings
 from fleet.access import principal_of, visible_fleets
 from fleet.audit import Actor
-from fleet.driving import G
+from fleet.behaviour import drivingsettings
+from fleet.behaviour.driving import G
 from fleet.models import DrivingSettings, Fleet, Role
 from fleet.pages.session import page
 

@@ -22,8 +22,9 @@ from fleet.reports.wishes import Wish, WishError
 def export_of(user: object, uid: object) -> ReportExport:
     """404 to everybody whose it is not, and to who reads the fleet no more."""
     principal = principal_of(user)
-    fleets = [fleet.pk for fleet in visible_fleets(user) if wishes.may_read(principal, fleet)]
-    mine = exports.shown_to(principal.user_id, fleets)
+    limits = {fleet.pk: wishes.limit_of(principal, fleet) for fleet in visible_fleets(user)}
+    whole = [pk for pk, limit in limits.items() if limit is None]
+    mine = exports.shown_to(principal.user_id, whole, [pk for pk, limit in limits.items() if limit])
     found: ReportExport = get_object_or_404(mine.select_related("fleet", "schedule", "user"), uid=uid)
     return found
 

@@ -2,18 +2,32 @@
 
 from dataclasses import dataclass
 
-from fleet.metrics import Better, Metric
+from fleet.aggregation.metrics import Better, Metric
+from fleet.models import Units
+
+_MILE_M = 1609.344
+_IMPERIAL = {
+    "km": ("mi", 1 / _MILE_M),
+    "km/h": ("mph", 3600 / _MILE_M),
+    "per 100 km": ("per 100 mi", _MILE_M / 1000),
+}
 
 
-def unit(metric: Metric) -> str:
-    return metric.shown[0] if metric.shown else metric.unit
+def shown(metric: Metric, units: str = Units.METRIC) -> tuple[str, float]:
+    """The unit people read, and what to multiply by."""
+    found = metric.shown or (metric.unit, 1.0)
+    return _IMPERIAL.get(found[0], found) if units == Units.IMPERIAL else found
 
 
-def number(metric: Metric, value: float | None) -> str:
+def unit(metric: Metric, units: str = Units.METRIC) -> str:
+    return shown(metric, units)[0]
+
+
+def number(metric: Metric, value: float | None, units: str = Units.METRIC) -> str:
     """Without its unit; nothing known is a dash."""
     if value is None:
         return "–"
-    return f"{value * (metric.shown[1] if metric.shown else 1.0):,.{metric.digits}f}"
+    return f"{value * shown(metric, units)[1]:,.{metric.digits}f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
-from fleet import escalation, webhooks
 from fleet.access import principal_of, visible_fleets
+from fleet.alerting import escalation
+from fleet.alerting.escalation import StepError
 from fleet.audit import Actor
-from fleet.escalation import StepError
 from fleet.models import (
     DeliveryState,
     EscalationStep,
@@ -26,8 +26,9 @@ from fleet.models import (
     Webhook,
     WebhookDelivery,
 )
+from fleet.notifying import webhooks
+from fleet.notifying.webhooks import WebhookError
 from fleet.pages.session import page
-from fleet.webhooks import WebhookError
 
 PAGE_SIZE = 50
 _COUNTED = 5_000

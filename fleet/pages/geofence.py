@@ -12,14 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from fleet import hours
 from fleet.access import principal_of, visible_fleets
-from fleet.fencefeatures import drawn
+from fleet.geofencing import hours
+from fleet.geofencing.fencefeatures import drawn
+from fleet.geofencing.shapes import area_km2, shape_of
 from fleet.models import Geofence, Role, Vehicle, Visit
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.geofences import geofence_of
 from fleet.pages.session import page
-from fleet.shapes import area_km2, shape_of
 
 PAGE_SIZE = 50
 SORTS = {

@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from fleet import geofences, hours
+from fleet.geofencing import geofences, hours
 from fleet.models import Fleet, Geofence
 
 

@@ -10,8 +10,8 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from fleet import hours
-from fleet.fencefeatures import collection, feature_of
+from fleet.geofencing import hours
+from fleet.geofencing.fencefeatures import collection, feature_of
 from fleet.models import FenceKind, Fleet, Geofence, Visit
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from rest_framework.exceptions import ValidationError as RefusedError
 
-from fleet import fencefeatures, geofences, hours
 from fleet.access import principal_of, visible_fleets
 from fleet.audit import Actor
+from fleet.geofencing import fencefeatures, geofences, hours
 from fleet.models import FenceKind, Fleet, Geofence, Role
 from fleet.pages.geofence_form import GeofenceForm
 from fleet.pages.geofence_list import Asked, as_csv, as_geojson, rows_of

@@ -57,6 +57,7 @@ SECTIONS = (
         "Configuration", "What devices should run, by fleet, group and device.", "configuration", Role.VIEWER
     ),
     Section("Trips", "What counts as a trip, and what ends one.", "trip-rules", Role.VIEWER),
+    Section("Privacy", "How long what is kept; when positions are private.", "privacy", Role.MANAGER),
     Section("Registration", "Secrets with which devices add themselves.", "registration", Role.MANAGER),
     Section("Audit trail", "Who did what to which object, from where.", "audit-page", Role.MANAGER),
 )

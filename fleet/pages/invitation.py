@@ -11,12 +11,12 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fleet import invitations
-from fleet.members import RefusedError
 from fleet.models import Invitation, InvitationState, User
 from fleet.models.people import check_time_zone
 from fleet.pace import address_of, within
 from fleet.pages.login import begin_session
+from fleet.people import invitations
+from fleet.people.members import RefusedError
 
 
 class NewPersonForm(forms.Form):

@@ -1,36 +1,55 @@
-"""A fleet's drivers by a metric, who climbed and who fell. `/leaderboard`, the API's numbers."""
+"""A fleet's drivers or vehicles by a metric, who climbed and who fell. `/leaderboard`, the API's numbers."""
 
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
-from fleet import leaderboard, rollups
 from fleet.access import principal_of
-from fleet.leaderboard import Standing
-from fleet.metrics import METRICS, Metric, Use, usable
+from fleet.aggregation import leaderboard, rollups, statistics
+from fleet.aggregation.metrics import METRICS, Metric, Use, usable
+from fleet.aggregation.statistics import Place
+from fleet.behaviour.scoring import RANKED_FROM_M
+from fleet.models import Vehicle
 from fleet.pages.csvfile import csv_file, plain
 from fleet.pages.figures import number, unit
-from fleet.pages.periods import PERIODS, Wish
+from fleet.pages.periods import CHOICES, Wish
 from fleet.pages.session import page
-from fleet.scoring import RANKED_FROM_M
 
 SHOWN = 100
+OF = (("", "Drivers"), ("vehicles", "Vehicles"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Of a driver or a vehicle. `who`: the id; `address`: of the page, where the reader may open it."""
+
+    place: Place[Any]
+    who: str
+    name: str
+    address: str
 
 
 @page
-def drivers(request: HttpRequest) -> HttpResponse:
+def standings(request: HttpRequest) -> HttpResponse:
     """The page, its list when htmx asks, or with `?export=csv` everybody as a file."""
-    wish = Wish.of(request, Use.LEADERBOARD)
+    of = "vehicles" if request.GET.get("of") == "vehicles" else ""
+    use = Use.RANKINGS if of else Use.LEADERBOARD
+    wish = Wish.of(request, use)
     if wish.fleet is None:
         return render(request, "fleet/leaderboard.html", {"wish": wish})
-    found = leaderboard.leaderboard(principal_of(request.user), wish.fleet.pk, wish.metric, wish.period)
+    found = _vehicles(wish) if of else _drivers(request, wish)
     if request.GET.get("export") == "csv":
-        return _file(wish, found)
+        return _file(wish, of, found)
     content = {
         "wish": wish,
-        "periods": PERIODS,
-        "metrics": usable(Use.LEADERBOARD),
+        "of": of,
+        "others": [(f"{wish.query}&{urlencode({'of': value})}", label, value == of) for value, label in OF],
+        "periods": CHOICES,
+        "metrics": usable(use),
         "unit": unit(wish.metric),
         "rows": [_row(one, wish.metric) for one in found[:SHOWN]],
         "more": max(0, len(found) - SHOWN),
@@ -41,10 +60,37 @@ def drivers(request: HttpRequest) -> HttpResponse:
     return render(request, "fleet/leaderboard.html" if whole else "fleet/_leaderboard.html", content)
 
 
-def _row(one: Standing, metric: Metric) -> dict[str, Any]:
+def _drivers(request: HttpRequest, wish: Wish) -> list[Row]:
+    assert wish.fleet
+    found = leaderboard.leaderboard(principal_of(request.user), wish.fleet.pk, wish.metric, wish.period)
+    return [
+        Row(one.place, one.place.who, one.name, _driver_page(wish, one.place.who) if one.known else "")
+        for one in found
+    ]
+
+
+def _driver_page(wish: Wish, slug: str) -> str:
+    assert wish.fleet
+    return reverse("driver", args=[wish.fleet.slug, slug])
+
+
+def _vehicles(wish: Wish) -> list[Row]:
+    """Who may read the fleet sees all of its vehicles."""
+    assert wish.fleet
+    vehicles: dict[int, Vehicle] = statistics.vehicles_of(wish.fleet.pk)
+    places = statistics.vehicle_ranking(wish.fleet.pk, wish.metric, wish.period, vehicles)
+    rows = []
+    for place in places:
+        one = vehicles[place.who]
+        if place.sums.trips or place.sums.records or place.rank is not None:
+            rows.append(Row(place, one.slug, one.name, reverse("vehicle", args=[wish.fleet.slug, one.slug])))
+    return rows
+
+
+def _row(one: Row, metric: Metric) -> dict[str, Any]:
     sums = one.place.sums
     return {
-        "standing": one,
+        "one": one,
         "place": one.place,
         "value": number(metric, one.place.value),
         "distance": number(METRICS["distance"], sums.distance_m),
@@ -54,16 +100,18 @@ def _row(one: Standing, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _file(wish: Wish, found: list[Standing]) -> HttpResponse:
+def _file(wish: Wish, of: str, found: list[Row]) -> HttpResponse:
     assert wish.fleet
     metric = wish.metric
     rows = (
         [
-            one.place.rank, one.place.rank_before, plain(one.place.who), plain(one.name), one.place.value,
+            one.place.rank, one.place.rank_before, plain(one.who), plain(one.name), one.place.value,
             one.place.eligible, one.place.sums.distance_m, one.place.sums.trips,
         ]
         for one in found
     )  # fmt: skip
     value = f"{metric.name} ({metric.unit})" if metric.unit else metric.name
-    head = ("rank", "previous_rank", "driver_id", "name", value, "eligible", "distance (m)", "trips")
-    return csv_file(f"leaderboard-{wish.fleet.slug}-{wish.period.first}-{wish.period.last}", head, rows)
+    who = "vehicle_id" if of else "driver_id"
+    head = ("rank", "previous_rank", who, "name", value, "eligible", "distance (m)", "trips")
+    name = f"{of}-leaderboard" if of else "leaderboard"
+    return csv_file(f"{name}-{wish.fleet.slug}-{wish.period.first}-{wish.period.last}", head, rows)

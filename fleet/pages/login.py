@@ -18,10 +18,10 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fleet import account, second_factor, sessions
 from fleet.models import User
 from fleet.pages.session import LoginForm
-from fleet.second_factor import Verdict
+from fleet.people import account, second_factor, sessions
+from fleet.people.second_factor import Verdict
 
 PATIENCE_S = 600
 _PENDING = "log_in_pending"

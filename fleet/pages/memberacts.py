@@ -9,12 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
-from fleet import invitations, members, second_factor
 from fleet.access import person, principal_of
 from fleet.audit import Actor
 from fleet.models import Invitation, Membership, Role, User
 from fleet.pages.members import managed_fleet
 from fleet.pages.session import page
+from fleet.people import invitations, members, second_factor
 
 
 class InvitationForm(forms.Form):

@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from fleet import invitations, mail, members
 from fleet.access import principal_of, visible_fleets
 from fleet.models import Fleet, Invitation, Membership, Role
+from fleet.notifying import mail
 from fleet.pages.csvfile import plain
 from fleet.pages.session import page
+from fleet.people import invitations, members
 
 PAGE_SIZE = 50
 INVITATIONS_SHOWN = 200

@@ -48,10 +48,10 @@ FIRST: Final = (
     Place("Live map", "live-map"),
     Place("Alerts", "alerts-page", ("alert-page",)),
     Place("Trips", "trips-page", ("trip-page", "stops-page", "charging-page")),
-    Place("Drivers", "drivers", ("driver-",)),
+    Place("Drivers", "drivers", ("driver-", "assignment")),
     Place("Leaderboard", "leaderboard"),
     Place("Statistics", "statistics"),
-    Place("Reports", "reports", ("report", "fleet-report", "export"), Role.VIEWER),
+    Place("Reports", "reports", ("report", "fleet-report", "export")),
 )
 MORE: Final = (
     Place("Driving events", "driving-events", ("driving-event",)),

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from fleet.access import principal_of
-from fleet.choices import keep, usual
 from fleet.models import Fleet, Membership, NotificationChoice, Reach
+from fleet.notifying.choices import keep, usual
 from fleet.pages.session import page
 
 

@@ -10,9 +10,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from fleet.access import principal_of, visible_fleets
-from fleet.letters import Line
 from fleet.models import Notification, Role, Severity
-from fleet.notifications import read, unread_rows
+from fleet.notifying.letters import Line
+from fleet.notifying.notifications import read, unread_rows
 from fleet.pages.csvfile import plain
 from fleet.pages.session import page, part
 from fleet.templatetags.fleet_page import capped

@@ -1,4 +1,4 @@
-"""Which fleet, days and metric the statistics' pages are asked for; anything unknown counts as not asked."""
+"""Which fleet, days or hours and metric the statistics' pages are asked for; anything unknown counts as not asked."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,21 +9,30 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from fleet.access import visible_fleets
-from fleet.days import LONGEST_DAYS, Period, day_of
-from fleet.metrics import METRICS, Metric, Use
+from fleet.aggregation.days import LONGEST_DAYS, Period, day_of
+from fleet.aggregation.metrics import METRICS, Metric, Use
+from fleet.aggregation.spans import Span, Window
 from fleet.models import Fleet
 
 PERIODS = ((7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "365 days"))
+HOURS = 24
+LAST_HOURS = f"{HOURS}h"
+CHOICES = (
+    (LAST_HOURS, f"Last {HOURS} hours"),
+    ("1", "Today"),
+    *((str(days), label) for days, label in PERIODS),
+    ("0", "From – to"),
+)
 
 
 @dataclass(frozen=True)
 class Wish:
     fleets: list[Fleet]
     fleet: Fleet | None
-    period: Period
+    period: Span
     metric: Metric
-    days: int
-    """0: from one day to another."""
+    chosen: str
+    """One of CHOICES."""
     vehicles: tuple[str, ...] = ()
 
     @classmethod
@@ -32,23 +41,33 @@ class Wish:
         slug = request.GET.get("fleet", "")
         fleet = next((one for one in fleets if one.slug == slug), fleets[0] if fleets else None)
         zone = fleet.time_zone if fleet else "UTC"
-        days, period = period_asked(request, zone, timezone.now())
+        chosen, period = _span_asked(request, zone, timezone.now())
         metric = METRICS.get(request.GET.get("metric", ""), METRICS["safety_score"])
         if use not in metric.uses:
             metric = METRICS["safety_score"]
         vehicles = dict.fromkeys(request.GET.getlist("vehicles"))
-        return cls(fleets, fleet, period, metric, days, tuple(vehicles)[:5])
+        return cls(fleets, fleet, period, metric, chosen, tuple(vehicles)[:5])
 
     @property
     def query(self) -> str:
         """The same wish as an address."""
         asked: list[tuple[str, Any]] = [("fleet", self.fleet.slug)] if self.fleet else []
-        if self.days:
-            asked.append(("days", self.days))
+        if self.chosen != "0":
+            asked.append(("days", self.chosen))
         else:
             asked += [("from", self.period.first.isoformat()), ("to", self.period.last.isoformat())]
         asked.append(("metric", self.metric.name))
         return urlencode(asked + [("vehicles", one) for one in self.vehicles])
+
+
+def _span_asked(request: HttpRequest, zone: str, now: datetime) -> tuple[str, Span]:
+    match request.GET.get("days", ""):
+        case "24h":
+            return LAST_HOURS, Window.newest(HOURS, zone, now)
+        case "1":
+            return "1", Period.newest(1, zone, now)
+    days, period = period_asked(request, zone, now)
+    return str(days), period
 
 
 def period_asked(request: HttpRequest, zone: str, now: datetime) -> tuple[int, Period]:

@@ -13,10 +13,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import content_disposition_header, url_has_allowed_host_and_scheme
 
-from fleet import rollups
 from fleet.access import principal_of, visible_fleets
+from fleet.aggregation import rollups
 from fleet.audit import Actor
 from fleet.models import Dialect, Driver, Fleet, ReportFormat, Units, Vehicle
+from fleet.pages import export_list
 from fleet.pages.csvfile import EXPORT_LIMIT
 from fleet.pages.periods import PERIODS, period_asked
 from fleet.pages.session import page
@@ -28,6 +29,8 @@ from fleet.reports.table import Table
 from fleet.reports.wishes import Wish, WishError
 
 PAGE_SIZE = 50
+Limit = tuple[str, ...] | None
+"""As of wishes.limit_of."""
 LISTED_MOST = 200
 """Vehicles and drivers to choose from; of a larger fleet, names are typed."""
 
@@ -41,11 +44,12 @@ class Asked:
     table: Table
 
     @classmethod
-    def of(cls, request: HttpRequest, fleet: Fleet, report: Report) -> "Asked":
+    def of(cls, request: HttpRequest, fleet: Fleet, report: Report, limit: Limit = None) -> "Asked":
         days, period = period_asked(request, fleet.time_zone, timezone.now())
         asked = request.GET
         vehicles = Vehicle.objects.filter(fleet=fleet, slug__in=_names(asked, "vehicles"))
         drivers = Driver.objects.filter(fleet=fleet, slug__in=_names(asked, "drivers"))
+        drivers = drivers if limit is None else drivers.filter(slug__in=limit)
         sort = asked.get("sort", "")
         wish = replace(
             wishes.remembered(cast(Any, request.user), report).within(period),
@@ -56,6 +60,7 @@ class Asked:
             if report.by_driver
             else (),
             label=asked.get("label", "").replace("\0", "").strip()[:80] if report.by_vehicle else "",
+            only=limit or (),
             sort=sort if report.column(sort.removeprefix("-")) else "",
         )
         return cls(days, wish, wishes.table_of(report, fleet, wish))
@@ -78,11 +83,20 @@ def _names(asked: QueryDict, name: str) -> list[str]:
 
 
 def fleet_read(request: HttpRequest, slug: str) -> Fleet:
-    """404 to outsiders, 403 to drivers."""
-    found: Fleet = get_object_or_404(visible_fleets(request.user), slug=slug)
-    if not wishes.may_read(principal_of(request.user), found):
+    """Everything of it: 404 to outsiders, 403 to drivers."""
+    found, limit = fleet_and_limit(request, slug)
+    if limit is not None:
         raise PermissionDenied
     return found
+
+
+def fleet_and_limit(request: HttpRequest, slug: str) -> tuple[Fleet, Limit]:
+    """With the drivers whose rows the reader is limited to. 404 to outsiders, 403 to who reads nothing."""
+    found: Fleet = get_object_or_404(visible_fleets(request.user), slug=slug)
+    limit = wishes.limit_of(principal_of(request.user), found)
+    if limit == ():
+        raise PermissionDenied
+    return found, limit
 
 
 @page
@@ -90,7 +104,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Who has one fleet is taken to its reports."""
     principal = principal_of(request.user)
     fleets = list(visible_fleets(request.user).order_by("name")[:500])
-    found = [fleet for fleet in fleets if wishes.may_read(principal, fleet)]
+    found = [fleet for fleet in fleets if wishes.limit_of(principal, fleet) != ()]
     if len(found) == 1:
         return redirect("fleet-reports", found[0].slug)
     return render(request, "fleet/reports_of.html", {"fleets": found})
@@ -98,9 +112,13 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @page
 def catalogue(request: HttpRequest, fleet: str) -> HttpResponse:
-    found = fleet_read(request, fleet)
-    mine = exports.shown_to(request.user, [found.pk]).select_related("schedule").order_by("-id")
-    content = {"fleet": found, "reports": registry.known(), "exports": mine[:20]}
+    found, limit = fleet_and_limit(request, fleet)
+    reads = ([found.pk], ()) if limit is None else ([], [found.pk])
+    mine = exports.shown_to(request.user, *reads).select_related("schedule")
+    content, answer = export_list.listed(request, found, mine)
+    if answer is not None:
+        return answer
+    content |= {"fleet": found, "reports": wishes.readable(limit), "limited": limit is not None}
     whole = not request.headers.get("HX-Request")
     return render(request, "fleet/reports.html" if whole else "fleet/_export_list.html", content)
 
@@ -108,8 +126,9 @@ def catalogue(request: HttpRequest, fleet: str) -> HttpResponse:
 @page
 def report(request: HttpRequest, fleet: str, report: str) -> HttpResponse:
     """The page, its table when htmx asks, or with `?format=` the same rows as a file."""
-    found, kind = fleet_read(request, fleet), _known(report)
-    asked = Asked.of(request, found, kind)
+    found, limit = fleet_and_limit(request, fleet)
+    kind = _known(report, limit)
+    asked = Asked.of(request, found, kind, limit)
     if wanted := request.GET.get("format"):
         if wanted not in kind.formats:
             raise Http404
@@ -118,14 +137,16 @@ def report(request: HttpRequest, fleet: str, report: str) -> HttpResponse:
             return redirect(f"{request.path}?{asked.query()}")
         return file_of(asked.table, wanted)
     whole = not request.headers.get("HX-Request")
-    content = _content(request, asked) | (_choices(found, kind) if whole else {})
+    content = _content(request, asked) | (_choices(found, kind, limit) if whole else {})
     return render(request, "fleet/report.html" if whole else "fleet/_report.html", content)
 
 
-def _known(name: str) -> Report:
+def _known(name: str, limit: Limit = None) -> Report:
     found = registry.named(name)
     if found is None:
         raise Http404
+    if limit is not None and not found.by_driver:
+        raise PermissionDenied
     return found
 
 
@@ -184,13 +205,13 @@ def _title(table: Table, column: Column) -> str:
     return table.style.head(column)
 
 
-def _choices(fleet: Fleet, report: Report) -> dict[str, Any]:
+def _choices(fleet: Fleet, report: Report, limit: Limit) -> dict[str, Any]:
     vehicles = Vehicle.objects.filter(fleet=fleet).order_by("name", "id").only("slug", "name", "plate")
     drivers = Driver.objects.filter(fleet=fleet).order_by("slug").only("slug", "name")
     return {
         "periods": PERIODS,
         "vehicles": vehicles[: LISTED_MOST + 1] if report.by_vehicle else [],
-        "drivers": drivers[: LISTED_MOST + 1] if report.by_driver else [],
+        "drivers": drivers[: LISTED_MOST + 1] if report.by_driver and limit is None else [],
         "listed_most": LISTED_MOST,
         "labels": wishes.labels_of(fleet) if report.by_vehicle else [],
     }
@@ -201,8 +222,8 @@ def remember(request: HttpRequest, fleet: str, report: str) -> HttpResponse:
     """The reader's columns of this report, and units and separators of all."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    fleet_read(request, fleet)
-    kind, asked = _known(report), request.POST
+    _, limit = fleet_and_limit(request, fleet)
+    kind, asked = _known(report, limit), request.POST
     chosen = [column.name for column in kind.columns if column.name in asked.getlist("columns")]
     wish = Wish(
         columns=() if asked.get("act") == "reset" else tuple(chosen),
@@ -225,9 +246,10 @@ def prepare(request: HttpRequest, fleet: str, report: str) -> HttpResponse:
     """A file that a worker makes: the address asks as on the report's page."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    found, kind = fleet_read(request, fleet), _known(report)
+    found, limit = fleet_and_limit(request, fleet)
+    kind = _known(report, limit)
     request.GET = QueryDict(request.POST.get("query", "")[:8000])
-    asked = Asked.of(request, found, kind)
+    asked = Asked.of(request, found, kind, limit)
     try:
         export = exports.ask_for(Actor.of(request), found, kind, request.POST.get("format", ""), asked.wish)
     except (WishError, TooManyError) as error:

@@ -7,9 +7,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fleet import account, mail
 from fleet.audit import Actor
+from fleet.notifying import mail
 from fleet.pace import address_of, within
+from fleet.people import account
 
 _LINK = "password_reset_link"
 

@@ -9,10 +9,10 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from fleet.alerting.ruletext import summary_of
 from fleet.models import Fleet, RuleKind, Severity
 from fleet.pages.csvfile import plain
 from fleet.readings import Catalogue
-from fleet.ruletext import summary_of
 
 SORTS = {
     "name": ("Name", ("name", "id")),

@@ -11,14 +11,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect, render
 from rest_framework.exceptions import ValidationError as RefusedError
 
-from fleet import rules
 from fleet.access import principal_of, visible_fleets
+from fleet.alerting import rules
+from fleet.alerting.ruletext import summary_of
 from fleet.audit import Actor
 from fleet.models import AlertRule, Crossing, Fleet, Role, RuleKind, Severity
 from fleet.pages.rule_list import exported, narrowed
 from fleet.pages.session import page
 from fleet.readings import catalogue_of, shown_as
-from fleet.ruletext import summary_of
 from fleet.sensors import seen_in
 
 PAGE_SIZE = 50

@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
-from fleet import scenarios as life
 from fleet.access import principal_of
 from fleet.audit import Actor
 from fleet.models import Role, Scenario, Vehicle
 from fleet.pages.session import page
+from fleet.recording import scenarios as life
 
 PAGE_SIZE = 25
 CHOICES = 200

@@ -10,12 +10,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import mark_safe
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fleet import account, second_factor
 from fleet.access import lacks_staff_factor, principal_of
 from fleet.audit import Actor
 from fleet.models import Fleet, User
 from fleet.pace import within
 from fleet.pages.session import own_page
+from fleet.people import account, second_factor
 
 
 @sensitive_post_parameters()

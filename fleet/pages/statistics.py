@@ -1,22 +1,24 @@
-"""A fleet's figures: against the period before, day by day, vehicle by vehicle. `/statistics`, the API's numbers."""
+"""A fleet's figures: against the period before, as a trend, vehicle by vehicle. `/statistics`, the API's numbers."""
 
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
-from fleet import rollups, statistics
-from fleet.days import Period
-from fleet.metrics import METRICS, Better, Metric, Use, usable
+from fleet.aggregation import rollups, statistics, trends
+from fleet.aggregation.metrics import METRICS, Better, Metric, Use, usable
+from fleet.aggregation.spans import Span
+from fleet.aggregation.statistics import Place
+from fleet.aggregation.sums import Sums
+from fleet.behaviour.scoring import RANKED_FROM_M
 from fleet.models import Fleet, Vehicle
 from fleet.pages.chart import chart
 from fleet.pages.csvfile import csv_file, plain
 from fleet.pages.figures import Change, change, number, unit
-from fleet.pages.periods import PERIODS, Wish
+from fleet.pages.periods import CHOICES, Wish
 from fleet.pages.session import page
-from fleet.scoring import RANKED_FROM_M
-from fleet.statistics import Place
-from fleet.sums import Sums
+from fleet.pages.trends import titled, trend_file, week, week_file
 
 SHOWN = 25
 _KEY = ("trips", "distance", "driving_hours", "safety_score", "alerts")
@@ -24,18 +26,20 @@ _KEY = ("trips", "distance", "driving_hours", "safety_score", "alerts")
 
 @page
 def overview(request: HttpRequest) -> HttpResponse:
-    """The page, its lower part when htmx asks, or with `?export=days` or `vehicles` a file."""
+    """The page, its lower part when htmx asks, or with `?export=trend`, `week` or `vehicles` a file."""
     wish = Wish.of(request, Use.TRENDS)
     if wish.fleet is None:
         return render(request, "fleet/statistics.html", {"wish": wish})
     match request.GET.get("export"):
-        case "days":
-            return _days_file(wish.fleet, wish.period)
+        case "trend":
+            return trend_file(wish.fleet, wish.period, _resolution(wish), timezone.now())
+        case "week":
+            return week_file(wish.fleet, timezone.now())
         case "vehicles":
             return _vehicles_file(wish.fleet, wish.period)
     content = {
         "wish": wish,
-        "periods": PERIODS,
+        "periods": CHOICES,
         "metrics": usable(Use.TRENDS),
         **_content(wish, wish.fleet),
     }
@@ -45,7 +49,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def _content(wish: Wish, fleet: Fleet) -> dict[str, Any]:
     metric, period = wish.metric, wish.period
-    points = statistics.points(metric, period, statistics.by_day(fleet.pk, period))
+    now, resolution = timezone.now(), _resolution(wish)
+    points = trends.points(metric, period, resolution, trends.of_fleet(fleet.pk, period, resolution), now)
     vehicles = statistics.vehicles_of(fleet.pk)
     # A fleet's active vehicles become a vehicle's active days.
     ranking = metric if Use.RANKINGS in metric.uses else METRICS["active_days"]
@@ -57,7 +62,9 @@ def _content(wish: Wish, fleet: Fleet) -> dict[str, Any]:
         "figures": _figures(fleet, period, len(vehicles)),
         "unit": unit(metric),
         "trend": chart(metric.label, metric, [(metric.label, points)]),
-        "points": [(point.day, number(metric, point.value)) for point in points],
+        "trend_unit": resolution.value,
+        "points": [(point, number(metric, point.value)) for point in points],
+        **week(fleet, now),
         "ranking": ranking,
         "ranking_unit": unit(ranking),
         "least_km": RANKED_FROM_M / 1000 if ranking.is_rate else 0,
@@ -67,7 +74,11 @@ def _content(wish: Wish, fleet: Fleet) -> dict[str, Any]:
     }
 
 
-def _figures(fleet: Fleet, period: Period, vehicles: int) -> list[dict[str, Any]]:
+def _resolution(wish: Wish) -> trends.Resolution:
+    return trends.fitting(wish.period, wish.metric, timezone.now())
+
+
+def _figures(fleet: Fleet, period: Span, vehicles: int) -> list[dict[str, Any]]:
     now, before = (statistics.summary(fleet.pk, one).sums for one in (period, period.before))
     active = {
         "label": "Active vehicles", "value": f"{now.active:,}", "unit": f"of {vehicles:,}",
@@ -98,10 +109,11 @@ def _row(place: Place[int], vehicle: Vehicle, metric: Metric) -> dict[str, Any]:
 
 def _compared(wish: Wish, fleet: Fleet, metric: Metric, chosen: list[dict[str, Any]]) -> dict[str, Any]:
     pks = [row["vehicle"].pk for row in chosen]
-    days = statistics.by_vehicle_and_day(fleet.pk, wish.period, pks)
-    by_day = metric if Use.TRENDS in metric.uses else METRICS["distance"]
+    resolution, now = trends.fitting(wish.period, metric, timezone.now()), timezone.now()
+    found = trends.of_vehicles(fleet.pk, wish.period, resolution, pks)
+    charted = metric if Use.TRENDS in metric.uses else METRICS["distance"]
     lines = [
-        (row["vehicle"].name, statistics.points(by_day, wish.period, days[row["vehicle"].pk]))
+        (row["vehicle"].name, trends.points(charted, wish.period, resolution, found[row["vehicle"].pk], now))
         for row in chosen
     ]
     table = [
@@ -110,32 +122,18 @@ def _compared(wish: Wish, fleet: Fleet, metric: Metric, chosen: list[dict[str, A
     ]
     return {
         "compared": chosen,
-        "comparison": chart(f"{by_day.label}, day by day", by_day, lines),
-        "comparison_unit": unit(by_day),
+        "comparison": chart(f"{charted.label}, {resolution} by {resolution}", charted, lines),
+        "comparison_unit": unit(charted),
         "comparison_table": table,
     }
 
 
-def _days_file(fleet: Fleet, period: Period) -> HttpResponse:
-    metrics, days = usable(Use.TRENDS), statistics.by_day(fleet.pk, period)
-    rows = (
-        [day.isoformat(), *(statistics.value_of(metric, days.get(day, Sums())) for metric in metrics)]
-        for day in period
-    )
-    head = [f"day ({fleet.time_zone})", *map(_titled, metrics)]
-    return csv_file(f"statistics-{fleet.slug}-{period.first}-{period.last}", head, rows)
-
-
-def _vehicles_file(fleet: Fleet, period: Period) -> HttpResponse:
+def _vehicles_file(fleet: Fleet, period: Span) -> HttpResponse:
     metrics, sums = usable(Use.RANKINGS), statistics.by_vehicle(fleet.pk, period)
     rows = (
         [vehicle.slug, plain(vehicle.name), plain(vehicle.plate)]
         + [statistics.value_of(metric, sums.get(pk, Sums())) for metric in metrics]
         for pk, vehicle in statistics.vehicles_of(fleet.pk).items()
     )
-    head = ["vehicle_id", "name", "plate", *map(_titled, metrics)]
+    head = ["vehicle_id", "name", "plate", *map(titled, metrics)]
     return csv_file(f"vehicles-{fleet.slug}-{period.first}-{period.last}", head, rows)
-
-
-def _titled(metric: Metric) -> str:
-    return f"{metric.name} ({metric.unit})" if metric.unit else metric.name

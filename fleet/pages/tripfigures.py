@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.behaviour.tripscores import state_of
 from fleet.models import Trip, TripSummary
 
 KMH = 3.6
@@ -30,8 +31,14 @@ class Shown:
 
     @property
     def driver(self) -> str:
-        """As the device's summaries name them; empty: not known."""
-        return ", ".join(dict.fromkeys(s.driver_id for s in self.summaries if s.driver_id))
+        """Empty: not known. Until it was set: as the device's summaries name them."""
+        return self.trip.driven_by or ", ".join(
+            dict.fromkeys(s.driver_id for s in self.summaries if s.driver_id)
+        )
+
+    @property
+    def score_state(self) -> str:
+        return state_of(self.trip)
 
     @property
     def told_distance_m(self) -> float | None:

@@ -9,12 +9,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from fleet import triprules
 from fleet.access import principal_of, visible_fleets
 from fleet.audit import Actor
+from fleet.journeys import triprules
+from fleet.journeys.tripfinder import TripSettings
 from fleet.models import Role, TripRules
 from fleet.pages.session import page
-from fleet.tripfinder import TripSettings
 
 FIELDS: dict[str, tuple[str, str, str]] = {
     "moving_mps": ("Moves above", "m/s", "Slower is standing: receivers and wheels are never quite still."),

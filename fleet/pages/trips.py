@@ -1,18 +1,20 @@
 """Trips found in telemetry, beside what the devices say of them. `/trips`; one of them is in trip.py."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.db.models import Exists
+from django.db.models import Exists, F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 from fleet.access import principal_of, visible_vehicles
-from fleet.matching import driven_by, summaries, summaries_of, undetected
+from fleet.behaviour import tripscores
+from fleet.behaviour.lost import OF_TRIPS, that_cost
+from fleet.journeys.matching import driven_by, summaries, summaries_of, undetected
 from fleet.models import Trip, TripSummary
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.session import page
@@ -26,12 +28,15 @@ SHOW = (
     ("without", "Without one"),
     ("told", "Summaries only: nothing was detected"),
 )
-SORTS: dict[str, tuple[str, tuple[str, ...]]] = {
+SORTS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "new": ("Newest first", ("-started_at", "-id")),
     "old": ("Oldest first", ("started_at", "id")),
     "far": ("Longest way", ("-distance_m", "-id")),
     "long": ("Longest time", ("-duration_s", "-id")),
     "vehicle": ("Vehicle", ("vehicle__name", "-started_at", "-id")),
+    "driver": ("Driver", ("driven_by", "-started_at", "-id")),
+    "worst": ("Lowest score", (F("score").asc(nulls_last=True), "-id")),
+    "best": ("Highest score", (F("score").desc(nulls_last=True), "-id")),
 }
 _IN_SUMMARIES = {
     "started_at": "start_time",
@@ -44,6 +49,12 @@ HEAD = (
     "distance_source", "duration_s", "moving_s", "idle_s", "unheard_s", "mean_speed_m_s", "max_speed_m_s",
     "energy_wh", "kwh_per_100_km", "battery_from_percent", "battery_to_percent", "start_latitude", "start_longitude",
     "end_latitude", "end_longitude", "reconstructed_share", "device_trips", "device_distance_m", "device_duration_s",
+    "score", "score_version", "score_state",
+)  # fmt: skip
+
+TOLD_HEAD = (
+    "trip", "vehicle", "fleet", "driver", "started_at_utc", "ended_at_utc", "distance_m", "duration_s", "score",
+    "score_version", "score_state",
 )  # fmt: skip
 
 
@@ -57,6 +68,11 @@ class Wish:
     day_to: date | None
     least_km: float | None
     most_km: float | None
+    most_points: float | None
+    """Of the score."""
+    fleet: str
+    lost: str
+    """Only what cost points of this component: fleet.behaviour.lost.OF_TRIPS."""
     show: str
     sort: str
 
@@ -71,6 +87,9 @@ class Wish:
             day_to=day(asked.get("to", "")),
             least_km=_km(asked.get("least", "")),
             most_km=_km(asked.get("most", "")),
+            most_points=_km(asked.get("score", "")),
+            fleet=asked.get("fleet", "").replace("\0", "")[:64],
+            lost=asked.get("lost", "") if asked.get("lost", "") in OF_TRIPS else "",
             show=show if show in dict(SHOW) else "",
             sort=sort if sort in SORTS else "",
         )
@@ -79,9 +98,14 @@ class Wish:
     def query(self) -> str:
         asked = {
             "vehicle": self.vehicle, "driver": self.driver, "from": self.day_from, "to": self.day_to,
-            "least": self.least_km, "most": self.most_km, "show": self.show, "sort": self.sort,
+            "least": self.least_km, "most": self.most_km, "score": self.most_points, "fleet": self.fleet,
+            "lost": self.lost, "show": self.show, "sort": self.sort,
         }  # fmt: skip
         return urlencode({name: value for name, value in asked.items() if value not in (None, "")})
+
+    @property
+    def query_of_detected(self) -> str:
+        return replace(self, show="").query
 
     def narrow(self, found: Any, moment: str) -> Any:
         """What detected trips and summaries have in common."""
@@ -95,7 +119,11 @@ class Wish:
             found = found.filter(distance_m__gte=self.least_km * 1000)
         if self.most_km is not None:
             found = found.filter(distance_m__lte=self.most_km * 1000)
-        return found
+        if self.most_points is not None:
+            found = found.filter(score__lte=self.most_points)
+        if self.fleet:
+            found = found.filter(fleet__slug=self.fleet)
+        return found.filter(that_cost(self.lost)) if self.lost else found
 
     def trips(self, found: Any) -> Any:
         found = self.narrow(found, "started_at")
@@ -104,17 +132,19 @@ class Wish:
         if self.show in {"with", "without"}:
             matched = Exists(summaries())
             found = found.filter(matched if self.show == "with" else ~matched)
-        return found.select_related("vehicle__fleet").order_by(*SORTS[self.sort or "new"][1])
+        return found.select_related("vehicle__fleet", "driver__fleet").order_by(*SORTS[self.sort or "new"][1])
 
     def told(self, found: Any) -> Any:
         found = self.narrow(found, "start_time").filter(undetected())
         if self.driver:
-            found = found.filter(driver_id=self.driver)
+            found = found.filter(Q(driven_by=self.driver) | Q(driver_id=self.driver))
         order = [_in_summaries(name) for name in SORTS[self.sort or "new"][1]]
         return found.select_related("vehicle__fleet").order_by(*order)
 
 
-def _in_summaries(name: str) -> str:
+def _in_summaries(name: Any) -> Any:
+    if not isinstance(name, str):
+        return name
     sign, plain = ("-", name[1:]) if name.startswith("-") else ("", name)
     return sign + _IN_SUMMARIES.get(plain, plain)
 
@@ -128,8 +158,8 @@ def trip_list(request: HttpRequest) -> HttpResponse:
         rows = wish.told(TripSummary.objects.visible_to(principal))
     else:
         rows = wish.trips(Trip.objects.visible_to(principal))
-        if request.GET.get("export") == "csv":
-            return csv_answer("trips", HEAD, map(_cells, _with_summaries(rows[:EXPORT_LIMIT])))
+    if request.GET.get("export") == "csv":
+        return _exported(wish, rows[:EXPORT_LIMIT])
     found = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page", "1"))
     content = {
         "wish": wish,
@@ -144,6 +174,20 @@ def trip_list(request: HttpRequest) -> HttpResponse:
         "sorts": [(name, label) for name, (label, _) in SORTS.items()],
     }
     return render(request, "fleet/trips.html", content)
+
+
+def _exported(wish: Wish, rows: Any) -> HttpResponse:
+    if wish.show == "told":
+        return csv_answer("trip-summaries", TOLD_HEAD, map(_told_cells, rows))
+    return csv_answer("trips", HEAD, map(_cells, _with_summaries(rows)))
+
+
+def _told_cells(one: TripSummary) -> list[Any]:
+    return [
+        one.trip_id, one.vehicle.name, one.vehicle.fleet.slug, one.driven_by or one.driver_id, utc(one.start_time),
+        utc(one.end_time) if one.end_time else "", one.distance_m, one.duration_s, one.score, one.score_version,
+        tripscores.state_of(one),
+    ]  # fmt: skip
 
 
 def _with_summaries(rows: Any) -> list[Shown]:
@@ -161,6 +205,7 @@ def _cells(one: Shown) -> list[Any]:
         trip.kwh_per_100_km, trip.battery_from_percent, trip.battery_to_percent, trip.start_latitude_deg,
         trip.start_longitude_deg, trip.end_latitude_deg, trip.end_longitude_deg, trip.reconstructed_share,
         " ".join(s.trip_id for s in one.summaries), one.told_distance_m, one.told_duration_s,
+        trip.score, trip.score_version, one.score_state,
     ]  # fmt: skip
 
 

@@ -8,10 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from fleet import scorecard, scoring
 from fleet.access import principal_of, vehicle_or_404
+from fleet.behaviour import scorecard, scoring
+from fleet.geofencing import hours
 from fleet.models import Kind, Motion, Role, Vehicle, VehicleState
+from fleet.pages import assignments
 from fleet.pages.session import page, part
+from fleet.pages.vehicle_hours import hours_today
+from fleet.privacy import rules, spans
 from fleet.readings import READINGS, Catalogue, catalogue_of, gauges, shown_as
 
 CHARTED = ("speed", "battery", "power")
@@ -35,7 +39,13 @@ def vehicle(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
         "may_see_commands": principal_of(request.user).can(Role.VIEWER, found.fleet_id),
         "card": scorecard.of_vehicle(found, timezone.now()) if found.kind == Kind.VEHICLE else None,
         "score_version": scoring.VERSION,
+        "hours": hours_today(found, timezone.now())[1],
+        **assignments.of(request, vehicle=found),
         "may_edit": principal_of(request.user).can(Role.MANAGER, found.fleet_id),
+        "private_now": spans.private_at(found, timezone.now()),
+        "switched_on": rules.open_switch(found) is not None,
+        "may_switch": rules.may_switch(principal_of(request.user), found),
+        "own_hours": hours.typed(rules.hours_of(found.fleet, found)),
     }
     return render(request, "fleet/vehicle.html", content)
 

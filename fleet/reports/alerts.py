@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 
-from fleet.days import bounds
+from fleet.aggregation.days import bounds
 from fleet.models import Alert, AlertState, Severity
 from fleet.reports.columns import Column, Kind, Total
 from fleet.reports.report import Ask, Order, QuerySource, Report

@@ -33,6 +33,10 @@ def head(table: Table) -> dict[str, Any]:
         "days_of": period.zone,
         "time_zone": table.style.zone,
         "definition": table.report.definition,
+        "settings": [
+            {"name": one.name, "label": one.label, "value": value, "unit": one.si}
+            for one, value in table.settings
+        ],
         "columns": [described(column) for column in table.columns],
     }
 

@@ -12,13 +12,13 @@ from django.utils import timezone
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-from fleet import statistics
 from fleet.access import Principal
-from fleet.leaderboard import leaderboard
-from fleet.metrics import METRICS, Metric
-from fleet.pages.figures import Change, change, number, unit
+from fleet.aggregation import statistics
+from fleet.aggregation.leaderboard import leaderboard
+from fleet.aggregation.metrics import METRICS, Metric
+from fleet.aggregation.sums import Sums
+from fleet.pages.figures import Change, change, number, shown, unit
 from fleet.reports.table import Table
-from fleet.sums import Sums
 
 _INK, _QUIET, _LINE, _ACCENT = (28, 36, 48), (98, 108, 122), (215, 221, 229), (29, 91, 191)
 _GOOD, _BAD, _SOFT = (20, 122, 72), (190, 40, 40), (240, 244, 249)
@@ -89,7 +89,10 @@ def write_pdf(table: Table, out: BinaryIO, progress: Callable[[int], None]) -> i
     paper.set_font(_FAMILY, "", 7.5)
     paper.set_text_color(*_QUIET)
     paper.multi_cell(
-        _WIDTH, 3.8, f"{table.report.definition} The safety score is explained in docs/score.md."
+        _WIDTH,
+        3.8,
+        f"{table.report.definition} The safety score is explained in docs/score.md. "
+        f"Settings of the fleet: {table.settings_text}.",
     )
     out.write(bytes(paper.output()))
     return table.count()
@@ -110,7 +113,8 @@ def _tiles(paper: _Paper) -> None:
         metric = METRICS[name]
         value, earlier = (statistics.value_of(metric, sums) for sums in (now, before))
         told = change(value, earlier, metric.better, points=name == "safety_score")
-        tiles.append((metric.label, number(metric, value), "" if value is None else unit(metric), told))
+        what = "" if value is None else unit(metric, ask.units)
+        tiles.append((metric.label, number(metric, value, ask.units), what, told))
     width, height, gap = (_WIDTH - 8) / 3, 21.0, 4.0
     top = paper.get_y()
     for place, tile in enumerate(tiles):
@@ -147,9 +151,11 @@ def _trend(paper: _Paper) -> None:
     ask, metric = paper.told.ask, METRICS["distance"]
     points = statistics.points(metric, ask.period, statistics.by_day(ask.fleet.pk, ask.period))
     step = 1 if len(points) <= 93 else 7
-    paper.heading(f"Distance {'day by day' if step == 1 else 'week by week'} ({unit(metric)})")
+    paper.heading(f"Distance {'day by day' if step == 1 else 'week by week'} ({unit(metric, ask.units)})")
+    factor = shown(metric, ask.units)[1]
     values = [
-        sum(point.value or 0.0 for point in points[n : n + step]) * 1e-3 for n in range(0, len(points), step)
+        sum(point.value or 0.0 for point in points[n : n + step]) * factor
+        for n in range(0, len(points), step)
     ]
     highest = max(values, default=0.0)
     if not highest:
@@ -185,8 +191,8 @@ def _vehicles(paper: _Paper) -> None:
     )
     paper.heading(f"Vehicles that drove furthest ({min(_LISTED, len(furthest))} of {len(vehicles)})")
     names = ("distance", "driving_hours", "trips", "safety_score", "alerts")
-    rows = [[vehicles[pk].name, *_figures(names, sums[pk])] for pk in furthest[:_LISTED]]
-    _list(paper, ["Vehicle", *(_titled(METRICS[name]) for name in names)], rows)
+    rows = [[vehicles[pk].name, *_figures(names, sums[pk], ask.units)] for pk in furthest[:_LISTED]]
+    _list(paper, ["Vehicle", *(_titled(METRICS[name], ask.units) for name in names)], rows)
 
 
 def _drivers(paper: _Paper) -> None:
@@ -197,19 +203,19 @@ def _drivers(paper: _Paper) -> None:
     paper.heading(f"Drivers by safety score ({min(_LISTED, len(ranked))} of {len(standings)})")
     names = ("safety_score", "distance", "driving_hours", "trips")
     rows = [
-        [f"{one.place.rank}. {one.name or one.place.who}", *_figures(names, one.place.sums)]
+        [f"{one.place.rank}. {one.name or one.place.who}", *_figures(names, one.place.sums, ask.units)]
         for one in ranked[:_LISTED]
     ]
-    _list(paper, ["Driver", *(_titled(METRICS[name]) for name in names)], rows)
+    _list(paper, ["Driver", *(_titled(METRICS[name], ask.units) for name in names)], rows)
 
 
-def _figures(names: Sequence[str], sums: Sums) -> list[str]:
-    return [number(METRICS[name], statistics.value_of(METRICS[name], sums)) for name in names]
+def _figures(names: Sequence[str], sums: Sums, units: str) -> list[str]:
+    return [number(METRICS[name], statistics.value_of(METRICS[name], sums), units) for name in names]
 
 
-def _titled(metric: Metric) -> str:
-    shown = unit(metric).removeprefix("points")
-    return f"{metric.label} ({shown})" if shown else metric.label
+def _titled(metric: Metric, units: str) -> str:
+    what = unit(metric, units).removeprefix("points")
+    return f"{metric.label} ({what})" if what else metric.label
 
 
 def _list(paper: _Paper, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

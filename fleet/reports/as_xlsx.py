@@ -13,7 +13,8 @@ from fleet.reports.table import Table
 
 SHEET_ROWS = 1_048_576 - 2
 """Beside the head and the totals."""
-_WIDTHS = {Kind.TEXT: 24, Kind.MOMENT: 20, Kind.DAY: 12, Kind.FLAG: 9}
+_LEFT: dict[str, Any] = {"align": "left", "indent": 1}
+_WIDTHS = {Kind.TEXT: 20, Kind.MOMENT: 20, Kind.DAY: 12, Kind.FLAG: 9}
 
 
 def write_xlsx(table: Table, out: BinaryIO, progress: Callable[[int], None]) -> int:
@@ -50,12 +51,13 @@ class _Sheet:
         self.sums = [book.add_format(_shape(one, self.style) | bold) for one in self.columns]
         grey = {"bold": True, "bg_color": "#E8EDF3", "bottom": 1, "valign": "top", "text_wrap": True}
         self.heads = [
-            book.add_format(grey | {"align": "right" if one.is_number else "left"}) for one in self.columns
+            book.add_format(grey | ({"align": "right"} if one.is_number else _LEFT)) for one in self.columns
         ]
 
     def head(self) -> None:
         for place, column in enumerate(self.columns):
-            self.sheet.set_column(place, place, _WIDTHS.get(column.kind, 13), self.formats[place])
+            width = 14 if column.words else _WIDTHS.get(column.kind, 13)
+            self.sheet.set_column(place, place, width, self.formats[place])
         for place, column in enumerate(self.columns):
             self.sheet.write_string(0, place, _title(column, self.style), self.heads[place])
         self.sheet.set_row(0, 32)
@@ -96,9 +98,9 @@ def _title(column: Column, style: Style) -> str:
     return column.label if column.kind in {Kind.DURATION, Kind.SHARE} else style.head(column)
 
 
-def _shape(column: Column, style: Style) -> dict[str, str]:
-    """Numbers stand on the right by themselves; dates would too, against the text beside them."""
-    return {"num_format": _pattern(column, style)} | ({} if column.is_number else {"align": "left"})
+def _shape(column: Column, style: Style) -> dict[str, Any]:
+    """Numbers stand on the right by themselves; dates would too, and a text would touch the number before it."""
+    return {"num_format": _pattern(column, style)} | ({} if column.is_number else _LEFT)
 
 
 def _pattern(column: Column, style: Style) -> str:
@@ -132,6 +134,9 @@ def _about(book: Any, table: Table) -> None:
     bold, wrapped = book.add_format({"bold": True, "valign": "top"}), book.add_format({"text_wrap": True})
     sheet.set_column(0, 0, 18)
     sheet.set_column(1, 1, 90)
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
     told = [(column.label, column.about) for column in table.columns if column.about]
     for row, (name, text) in enumerate([*table.facts(), *told]):
         sheet.write_string(row, 0, name, bold)

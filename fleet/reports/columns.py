@@ -7,7 +7,8 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """Values are SI: metres, metres a second, seconds; shares from 0 to 1; moments with a zone. None: not known."""
+    """Values are SI: metres, metres a second, seconds; watt-hours, and what is counted by 100 km, as everywhere in the
+    API; shares from 0 to 1; moments with a zone. None: not known."""
 
     TEXT = "text"
     FLAG = "flag"
@@ -20,9 +21,18 @@ class Kind(StrEnum):
     DISTANCE = "distance"
     SPEED = "speed"
     BYTES = "bytes"
+    ENERGY = "energy"
+    POWER = "power"
+    ACCELERATION = "acceleration"
+    CONSUMPTION = "consumption"
+    FREQUENCY = "frequency"
+    """How often by distance."""
 
 
-SI = {Kind.DURATION: "s", Kind.DISTANCE: "m", Kind.SPEED: "m/s", Kind.BYTES: "B"}
+SI = {
+    Kind.DURATION: "s", Kind.DISTANCE: "m", Kind.SPEED: "m/s", Kind.BYTES: "B", Kind.ENERGY: "Wh", Kind.POWER: "W",
+    Kind.ACCELERATION: "m/s²", Kind.CONSUMPTION: "kWh/100 km", Kind.FREQUENCY: "per 100 km",
+}  # fmt: skip
 NUMERIC = frozenset(Kind) - {Kind.TEXT, Kind.FLAG, Kind.DAY, Kind.MOMENT}
 
 
@@ -74,6 +84,11 @@ class Column:
 def rate(amount: Any, base: Any) -> float | None:
     """For totals: nothing known, or nothing to divide by, is None."""
     return amount / base if amount is not None and base else None
+
+
+def consumption(sums: Sums) -> float | None:
+    """kWh/100 km of all `energy`, by the distance whose energy is known (`energy_distance`)."""
+    return None if sums["energy"] is None else rate(sums["energy"] * 100, sums["energy_distance"])
 
 
 class Sum:

@@ -5,10 +5,11 @@ from typing import Any
 from django.db.models import ExpressionWrapper, F, FloatField, QuerySet, Value
 from django.db.models.functions import NullIf
 
-from fleet.buckets import ACTIVE
+from fleet.aggregation.columns import ACTIVE
 from fleet.models import VehicleDay
 from fleet.reports.columns import Column, Kind, Total, rate
 from fleet.reports.report import Ask, Order, QuerySource, Report
+from fleet.reports.rules import trip_rules
 
 
 def query(ask: Ask) -> "QuerySet[VehicleDay]":
@@ -31,6 +32,7 @@ REPORT = Report(
     order=Order("day", down=True),
     definition="Days with a trip or with telemetry, in the fleet’s time zone. What a trip drove after midnight counts "
     "for the next day; the trip itself for the day on which it began.",
+    settings=trip_rules,
     source=QuerySource(query, ("vehicle__name", "pk")),
     columns=(
         Column("day", "Day", Kind.DAY),

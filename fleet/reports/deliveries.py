@@ -1,7 +1,7 @@
 """Scheduled reports on their way to people's mailboxes: attached, or as a link when large. No mail goes out twice.
 
 The rows are there with the finished file. A claim is a lease; the mark `sending` is committed right before the mail
-server gets the message (fleet/posting.py), as for alerts in fleet/mails.py.
+server gets the message (fleet/notifying/posting.py), as for alerts in fleet/notifying/mails.py.
 """
 
 import uuid
@@ -19,9 +19,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from fleet import mail
 from fleet.models import ExportState, MailState, ReportDelivery, ReportExport, ReportFormat, Role, WhenEmpty
-from fleet.posting import Posted, post
+from fleet.notifying import mail
+from fleet.notifying.posting import Posted, post
 from fleet.reports.registry import named
 from fleet.reports.wishes import Wish
 

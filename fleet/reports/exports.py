@@ -8,7 +8,7 @@ import logging
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 
@@ -16,13 +16,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from fleet import footage, mail
 from fleet.access import person
 from fleet.audit import Actor, record
 from fleet.models import ExportState, Fleet, ReportExport
+from fleet.notifying import mail
+from fleet.recording import footage
 from fleet.reports import deliveries, files
 from fleet.reports.report import Report
-from fleet.reports.wishes import Wish, WishError, may_read, report_named, table_of
+from fleet.reports.wishes import Wish, WishError, limit_of, report_named, table_of
 
 log = logging.getLogger(__name__)
 FOLDER = "reports"
@@ -131,7 +132,7 @@ def make(export: ReportExport) -> bool:
 
 
 def _write(export: ReportExport, out: BinaryIO) -> int:
-    if export.user and not may_read(person(export.user), export.fleet) and not export.schedule_id:
+    if not _may_have(export):
         raise WishError("user", "Who asked for it may not read this fleet’s reports any more.")
     table = table_of(report_named(export.report), export.fleet, Wish.of(export.wish))
     expected = table.count()
@@ -140,6 +141,14 @@ def _write(export: ReportExport, out: BinaryIO) -> int:
     rows = files.write(export.format, table, out, _teller(export))
     out.seek(0, 2)
     return rows
+
+
+def _may_have(export: ReportExport) -> bool:
+    """Still: who became a driver since then reads their own rows only."""
+    if export.user is None or export.schedule_id:
+        return True
+    limit, only = limit_of(person(export.user), export.fleet), Wish.of(export.wish).only
+    return limit is None or (bool(only) and set(only) <= set(limit))
 
 
 def _teller(export: ReportExport) -> Callable[[int], None]:
@@ -214,7 +223,10 @@ def _known(names: set[str]) -> set[str]:
     return set(ReportExport.objects.filter(stored_as__in=names).values_list("stored_as", flat=True))
 
 
-def shown_to(user: Any, fleet_ids: list[int] | None) -> "QuerySet[ReportExport]":
-    """What somebody asked for, and what was mailed to them; of fleets they still read."""
+def shown_to(user: Any, fleet_ids: list[int] | None, limited: Iterable[int] = ()) -> "QuerySet[ReportExport]":
+    """What somebody asked for, and what was mailed to them; of fleets they still read. `limited`: fleets of which they
+    read their own rows, so only what was made under that limit."""
     mine = ReportExport.objects.filter(Q(user=user, schedule=None) | Q(deliveries__user=user)).distinct()
-    return mine if fleet_ids is None else mine.filter(fleet__in=fleet_ids)
+    if fleet_ids is None:
+        return mine
+    return mine.filter(Q(fleet__in=fleet_ids) | Q(fleet__in=list(limited), wish__has_key="only"))

@@ -1,6 +1,18 @@
 """All reports there are. Rooms that fleet does not know of register theirs when they are ready."""
 
-from fleet.reports import alerts, daily, scorecard, summary, trips, utilisation
+from fleet.reports import (
+    alerts,
+    charging,
+    daily,
+    driving_events,
+    energy,
+    scorecard,
+    stops,
+    summary,
+    trips,
+    utilisation,
+    visits,
+)
 from fleet.reports.report import Report
 
 _known: dict[str, Report] = {}
@@ -20,5 +32,7 @@ def named(name: str) -> Report | None:
 
 
 register(
-    summary.REPORT, trips.REPORT, daily.REPORT, utilisation.REPORT, scorecard.REPORT, alerts.REPORT,
+    summary.REPORT, trips.REPORT, stops.REPORT, daily.REPORT, utilisation.REPORT, scorecard.REPORT,
+    driving_events.EVENTS, driving_events.OVERSPEED, driving_events.IDLING, energy.REPORT, charging.REPORT,
+    visits.REPORT, alerts.REPORT,
 )  # fmt: skip

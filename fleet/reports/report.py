@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 from django.db.models import F, Max, Min, QuerySet, Sum
 
-from fleet.days import Period
-from fleet.models import Fleet, ReportFormat
+from fleet.aggregation.days import Period
+from fleet.models import Fleet, ReportFormat, Units
 from fleet.reports.columns import Column, Total
 from fleet.reports.columns import Sum as Running
 
 Row = Sequence[Any]
 """One value for each of the report's columns."""
+Setting = tuple[Column, Any]
+"""Something that the fleet has chosen, as a column would hold it."""
 CHUNK = 2_000
 
 
@@ -25,6 +27,8 @@ class Ask:
     period: Period
     vehicles: tuple[int, ...] | None = None
     drivers: tuple[str, ...] | None = None
+    units: str = Units.METRIC
+    """For rows that name a unit of their own; all others are SI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Report:
     """Can be asked about some vehicles."""
     definition: str = ""
     """What counts, printed with the report."""
+    settings: Callable[[Fleet], Sequence[Setting]] | None = None
+    """The fleet's own of them, printed with their values in the reader's units."""
     formats: tuple[ReportFormat, ...] = (ReportFormat.CSV, ReportFormat.XLSX, ReportFormat.JSON)
     dated: bool = True
     """False: about now, whatever the period."""

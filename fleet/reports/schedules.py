@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from fleet import mail
+from fleet.aggregation.days import ONE_DAY, Period
 from fleet.audit import Actor, record
-from fleet.days import ONE_DAY, Period
 from fleet.models import Fleet, Membership, ReportExport, ReportSchedule, Rhythm, Role, User
+from fleet.notifying import mail
 from fleet.reports.wishes import Wish, WishError, report_named, table_of
 
 log = logging.getLogger(__name__)

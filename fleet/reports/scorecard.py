@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fleet import statistics
-from fleet.metrics import METRICS
+from fleet.aggregation import statistics
+from fleet.aggregation.metrics import METRICS
+from fleet.aggregation.statistics import Place
+from fleet.behaviour.scoring import RANKED_FROM_M
 from fleet.models import Driver
 from fleet.reports.columns import Column, Kind, Total, rate
 from fleet.reports.report import Ask, ListSource, Order, Report, Row
-from fleet.scoring import RANKED_FROM_M
-from fleet.statistics import Place
+from fleet.reports.rules import driving_limits
 
 
 def rows(ask: Ask) -> Iterator[Row]:
@@ -32,6 +33,8 @@ def _row(place: Place[str], name: str) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+_RANKED = Column("ranked_from_m", "ranked from", Kind.DISTANCE, loose=True)
+
 REPORT = Report(
     name="drivers",
     title="Driver scorecard",
@@ -39,8 +42,9 @@ REPORT = Report(
     by_driver=True,
     by_vehicle=False,
     order=Order("rank"),
-    definition="The score is explained in docs/score.md: 0 to 100, by distance. Ranked from "
-    f"{RANKED_FROM_M / 1000:.0f} km on, among all drivers of the fleet.",
+    definition="The score is explained in docs/score.md: 0 to 100, by distance. Ranked from a "
+    "least distance on, among all drivers of the fleet.",
+    settings=lambda fleet: [(_RANKED, RANKED_FROM_M), *driving_limits(fleet)],
     source=ListSource(rows),
     columns=(
         Column("rank", "Rank", Kind.WHOLE),
@@ -56,7 +60,7 @@ REPORT = Report(
                lambda sums: rate(sums["distance"], sums["driving"]), about="In total: all metres by all seconds."),
         Column("risk", "Mean risk", Kind.NUMBER, digits=2, about="0 to 1, weighted by distance."),
         Column("alerts", "Alerts in trips", Kind.WHOLE, total=Total.SUM),
-        Column("alerts_per_100_km", "Alerts per 100 km", Kind.NUMBER),
+        Column("alerts_per_100_km", "Alerts", Kind.FREQUENCY, about="Of those in trips."),
         Column("ranked", "Enough driving for a rank", Kind.FLAG, usual=False),
     ),
 )  # fmt: skip

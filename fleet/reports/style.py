@@ -5,15 +5,27 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fleet.behaviour.driving import G
 from fleet.models import Dialect, Units
 from fleet.reports.columns import Column, Kind
 
 _MILE_M = 1609.344
 _SHOWN: dict[str, dict[Kind, tuple[str, float]]] = {
-    Units.METRIC: {Kind.DISTANCE: ("km", 1e-3), Kind.SPEED: ("km/h", 3.6)},
-    Units.IMPERIAL: {Kind.DISTANCE: ("mi", 1 / _MILE_M), Kind.SPEED: ("mph", 3600 / _MILE_M)},
-}
-_ALWAYS = {Kind.DURATION: ("h", 1 / 3600), Kind.SHARE: ("%", 100.0), Kind.BYTES: ("kB", 1e-3)}
+    Units.METRIC: {
+        Kind.DISTANCE: ("km", 1e-3), Kind.SPEED: ("km/h", 3.6), Kind.CONSUMPTION: ("kWh/100 km", 1.0),
+        Kind.FREQUENCY: ("per 100 km", 1.0),
+    },
+    Units.IMPERIAL: {
+        Kind.DISTANCE: ("mi", 1 / _MILE_M), Kind.SPEED: ("mph", 3600 / _MILE_M),
+        Kind.CONSUMPTION: ("kWh/100 mi", _MILE_M / 1000), Kind.FREQUENCY: ("per 100 mi", _MILE_M / 1000),
+    },
+}  # fmt: skip
+_ALWAYS = {
+    Kind.DURATION: ("h", 1 / 3600), Kind.SHARE: ("%", 100.0), Kind.BYTES: ("kB", 1e-3), Kind.ENERGY: ("kWh", 1e-3),
+    Kind.POWER: ("kW", 1e-3), Kind.ACCELERATION: ("g", 1 / G),
+}  # fmt: skip
+
+_FINE = {Kind.DURATION, Kind.ACCELERATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,10 @@ class Style:
         unit = self.shown(column)[0]
         return f"{column.label} ({unit})" if unit else column.label
 
+    def with_unit(self, column: Column, value: Any) -> str:
+        unit = self.shown(column)[0]
+        return f"{self.text(column, value)} {unit}" if unit else self.text(column, value)
+
     def value(self, column: Column, value: Any) -> Any:
         """In the reader's units; a moment by the reader's clock, still with its zone."""
         if value is None or value == "":
@@ -50,7 +66,7 @@ class Style:
     def digits(self, column: Column) -> int:
         if column.kind is Kind.WHOLE:
             return 0
-        return max(column.digits, 2) if column.kind is Kind.DURATION else column.digits
+        return max(column.digits, 2) if column.kind in _FINE else column.digits
 
     def text(self, column: Column, value: Any) -> str:
         """For people, without its unit; nothing known is a dash."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from fleet import statistics
-from fleet.metrics import METRICS, Metric
+from fleet.aggregation import statistics
+from fleet.aggregation.metrics import METRICS
 from fleet.models import ReportFormat
+from fleet.pages.figures import shown
 from fleet.reports.columns import Column, Kind, rate
 from fleet.reports.report import Ask, ListSource, Order, Report, Row
-from fleet.sums import Sums
+from fleet.reports.rules import driving_limits, trip_rules
 
 FIGURES = (
     "distance", "driving_hours", "trips", "safety_score", "average_risk_score", "average_speed",
@@ -26,14 +27,13 @@ def rows(ask: Ask) -> Iterator[Row]:
         yield place, label, float(count), "", float(earlier), _change(count, earlier)
     for place, name in enumerate(FIGURES, len(counts) + 1):
         metric = METRICS[name]
-        value, value_before = (_shown(metric, one.sums) for one in (now, before))
-        unit = metric.shown[0] if metric.shown else metric.unit
+        unit, factor = shown(metric, ask.units)
+        value, value_before = (_times(statistics.value_of(metric, one.sums), factor) for one in (now, before))
         yield place, metric.label, value, unit, value_before, _change(value, value_before)
 
 
-def _shown(metric: Metric, sums: Sums) -> float | None:
-    value = statistics.value_of(metric, sums)
-    return None if value is None else value * (metric.shown[1] if metric.shown else 1.0)
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
 
 
 def _change(value: float | None, earlier: float | None) -> float | None:
@@ -46,7 +46,8 @@ REPORT = Report(
     text="The fleet’s key figures beside the period before; as PDF with trend and rankings.",
     by_vehicle=False,
     order=Order("number"),
-    definition="Before: as many days just before the period. Rates are those of all kilometres, no means of means.",
+    definition="Before: as many days just before the period. Rates are those of the whole distance, no means of means.",
+    settings=lambda fleet: [*trip_rules(fleet), *driving_limits(fleet)],
     source=ListSource(rows),
     formats=(ReportFormat.PDF, ReportFormat.CSV, ReportFormat.XLSX, ReportFormat.JSON),
     columns=(

@@ -1,14 +1,15 @@
 """A report asked about something, for somebody: what pages, files and the API show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-from fleet.days import bounds
+from fleet.aggregation.days import bounds
+from fleet.models import Units
 from fleet.reports.columns import Column, Sum, Total
-from fleet.reports.report import Ask, Order, Report, Row, derived
+from fleet.reports.report import Ask, Order, Report, Row, Setting, derived
 from fleet.reports.style import Style
 
 
@@ -63,18 +64,27 @@ class Table:
         dates = f"{period.first}" if period.days == 1 else f"{period.first}-{period.last}"
         return f"{self.report.name}-{self.ask.fleet.slug}-{dates}"
 
+    @cached_property
+    def settings(self) -> Sequence[Setting]:
+        return self.report.settings(self.ask.fleet) if self.report.settings else ()
+
+    @property
+    def settings_text(self) -> str:
+        """`moves above 3.6 km/h; standing ends a trip after 180 s; …`"""
+        return "; ".join(f"{one.label} {self.style.with_unit(one, value)}" for one, value in self.settings)
+
     def facts(self) -> list[tuple[str, str]]:
         """What a file says of itself."""
         definition = [("What counts", self.report.definition)] if self.report.definition else []
-        units = {"metric": "km, km/h", "imperial": "miles, mph"}[self.style.units]
         return [
             ("Report", self.report.title),
             ("Fleet", self.ask.fleet.name),
             ("Days", f"{self.days} (of {self.ask.period.zone})" if self.report.dated else "now"),
             *self.about.items(),
             ("Times", self.style.zone),
-            ("Units", units),
+            ("Units", Units(self.style.units).label),
             *definition,
+            *([("Settings", self.settings_text)] if self.settings else []),
         ]
 
 

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from fleet import statistics
-from fleet.days import bounds
+from fleet.aggregation import statistics
+from fleet.aggregation.days import bounds
+from fleet.aggregation.sums import Sums
 from fleet.reports.columns import Column, Kind, Total, rate
 from fleet.reports.report import Ask, ListSource, Order, Report, Row
-from fleet.sums import Sums
+from fleet.reports.rules import trip_rules
 
 
 def rows(ask: Ask) -> Iterator[Row]:
@@ -42,6 +43,7 @@ REPORT = Report(
     text="Active days, hours and distance of each vehicle; and which stood still.",
     order=Order("active_share", down=True),
     definition="A vehicle is active on a day with a trip or with telemetry. Time is the period’s, up to now.",
+    settings=trip_rules,
     source=ListSource(rows),
     columns=(
         Column("vehicle", "Vehicle"),

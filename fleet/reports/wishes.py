@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any, Self
 
 from fleet.access import Principal
-from fleet.days import LONGEST_DAYS, Period
+from fleet.aggregation.days import LONGEST_DAYS, Period
 from fleet.models import Dialect, Driver, Fleet, ReportColumns, ReportStyle, Role, Units, User, Vehicle
 from fleet.reports.columns import Column
-from fleet.reports.registry import named
+from fleet.reports.registry import known, named
 from fleet.reports.report import Ask, Order, Report
 from fleet.reports.style import Style
 from fleet.reports.table import Table
@@ -40,16 +40,18 @@ class Wish:
     units: str = Units.METRIC
     dialect: str = Dialect.COMMA
     zone: str = "UTC"
+    only: tuple[str, ...] = ()
+    """Drivers that its reader is limited to, whatever else is wanted; none: no limit. Never from a request."""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """From what `stored` has made; unknown names are left out."""
-        known = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
-        for name in ("vehicles", "drivers", "columns"):
-            known[name] = tuple(known.get(name, ()))
+        told = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
+        for name in ("vehicles", "drivers", "columns", "only"):
+            told[name] = tuple(told.get(name, ()))
         for name in ("first", "last"):
-            known[name] = date.fromisoformat(known[name]) if known.get(name) else None
-        return cls(**known)
+            told[name] = date.fromisoformat(told[name]) if told.get(name) else None
+        return cls(**told)
 
     @property
     def stored(self) -> dict[str, Any]:
@@ -64,8 +66,23 @@ class Wish:
 
 
 def may_read(principal: Principal, fleet: Fleet) -> bool:
-    """Drivers see themselves only, so no report; devices none either."""
+    """Everything; devices nothing."""
     return principal.user_id is not None and principal.can(Role.VIEWER, fleet.pk)
+
+
+def limit_of(principal: Principal, fleet: Fleet) -> tuple[str, ...] | None:
+    """Whose rows somebody may read. None: all; a member with the role driver: those of the driver they are; empty: no
+    report at all."""
+    if may_read(principal, fleet):
+        return None
+    if principal.user_id is None or not principal.can(Role.DRIVER, fleet.pk):
+        return ()
+    return tuple(Driver.objects.filter(fleet=fleet, user=principal.user_id).values_list("slug", flat=True))
+
+
+def readable(limit: tuple[str, ...] | None) -> list[Report]:
+    """Under a limit only reports that know drivers."""
+    return [report for report in known() if limit is None or (limit and report.by_driver)]
 
 
 def report_named(name: str) -> Report:
@@ -77,12 +94,14 @@ def report_named(name: str) -> Report:
 
 def table_of(report: Report, fleet: Fleet, wish: Wish) -> Table:
     """Raises WishError for what there is not."""
+    if wish.only and not report.by_driver:
+        raise WishError("report", "This report knows no drivers, so it has no rows of your own.")
     if wish.first is None or wish.last is None:
         raise WishError("from", "Say from which day to which.")
     period = Period(wish.first, wish.last, fleet.time_zone)
     if not 0 < period.days <= LONGEST_DAYS:
         raise WishError("from", f"From 1 to {LONGEST_DAYS} days.")
-    ask = Ask(fleet, period, _vehicles(report, fleet, wish), _drivers(report, fleet, wish))
+    ask = Ask(fleet, period, _vehicles(report, fleet, wish), _drivers(report, fleet, wish), wish.units)
     return Table(
         report,
         ask,
@@ -129,13 +148,15 @@ def _vehicles(report: Report, fleet: Fleet, wish: Wish) -> tuple[int, ...] | Non
 
 def _drivers(report: Report, fleet: Fleet, wish: Wish) -> tuple[str, ...] | None:
     if not wish.drivers:
-        return None
+        return wish.only or None
     if not report.by_driver:
         raise WishError("drivers", "This report knows no drivers.")
-    known = set(Driver.objects.filter(fleet=fleet, slug__in=wish.drivers).values_list("slug", flat=True))
-    missing = set(wish.drivers) - known
+    there = set(Driver.objects.filter(fleet=fleet, slug__in=wish.drivers).values_list("slug", flat=True))
+    missing = set(wish.drivers) - (there & set(wish.only) if wish.only else there)
     if missing:
-        raise WishError("drivers", f"{min(missing)[:40]!r} is no driver of this fleet.")
+        raise WishError(
+            "drivers", f"{min(missing)[:40]!r} is no driver of this fleet{' that you are' * bool(wish.only)}."
+        )
     return wish.drivers
 
 

@@ -7,10 +7,10 @@ from django import template
 from django.utils import timezone
 
 from fleet.access import principal_of, visible_fleets
-from fleet.driving import G
+from fleet.behaviour.driving import G
 from fleet.models import Fleet, Motion
 from fleet.models.people import known_zones
-from fleet.notifications import UNREAD_SHOWN, unread_count
+from fleet.notifying.notifications import UNREAD_SHOWN, unread_count
 from fleet.pages.navigation import Navigation, navigation_for
 from fleet.readings import text_of
 

@@ -4,8 +4,22 @@ from typing import Any
 
 from django import template
 
+from fleet.behaviour.tripscores import state_of
+
 register = template.Library()
 DASH = "–"
+
+
+@register.filter
+def score_state(row: Any) -> str:
+    """Why a trip or a summary has no score."""
+    return state_of(row)
+
+
+@register.filter
+def points(value: float | None) -> str:
+    """`{{ 2.5|points }}`: −2.50; what costs nothing is 0."""
+    return DASH if value is None else f"−{value:.2f}" if value else "0"
 
 
 @register.filter

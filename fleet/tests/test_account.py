@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from fleet import account, sessions
 from fleet.models import AuditEntry, Session, User
+from fleet.people import account, sessions
 from fleet.tests.conftest import People
 from fleet.tests.test_second_factor import code_of, enrol
 from tests.world import make_person

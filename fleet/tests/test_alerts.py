@@ -10,7 +10,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet.alerts import Report, act, assign, raise_alert, snooze
+from fleet.alerting.alerts import Report, act, assign, raise_alert, snooze
 from fleet.audit import SYSTEM
 from fleet.models import Alert, AlertReport, AlertState, AuditEntry, Role, Severity, Vehicle
 from tests.world import Car, make_car, make_person

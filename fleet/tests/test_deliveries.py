@@ -20,11 +20,11 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet import deliveries, outbound, webhooks
-from fleet.alerts import Report, act, raise_alert
+from fleet.alerting.alerts import Report, act, raise_alert
 from fleet.audit import SYSTEM
 from fleet.models import DeliveryState, Fleet, Happening, Severity, Webhook, WebhookDelivery
-from fleet.webhooks import WebhookError
+from fleet.notifying import deliveries, outbound, webhooks
+from fleet.notifying.webhooks import WebhookError
 from tests.receivers import HttpReceiver, http_receiver
 from tests.world import Car, make_car
 

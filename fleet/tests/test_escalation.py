@@ -9,9 +9,9 @@ import time_machine
 from django.db import connection, connections
 from django.utils import timezone
 
-from fleet.alerts import Report, act, comment, raise_alert, snooze
+from fleet.alerting.alerts import Report, act, comment, raise_alert, snooze
+from fleet.alerting.escalation import StepError, add, escalate, remove
 from fleet.audit import SYSTEM
-from fleet.escalation import StepError, add, escalate, remove
 from fleet.models import (
     Alert,
     AlertEvent,

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from fleet.fencefeatures import UnreadableError, read
+from fleet.geofencing.fencefeatures import UnreadableError, read
 from fleet.models import AlertRule, AuditEntry, Fleet, Geofence, Role, Vehicle, Visit
 from fleet.models.geofences import Edge
 from fleet.tests.conftest import People

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.hours import checked, parsed, text_of, typed, windows
+from fleet.geofencing.hours import checked, parsed, text_of, typed, windows
 
 BERLIN = "Europe/Berlin"
 

@@ -12,10 +12,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings as DjangoSettings
 
-from fleet import invitations, members
 from fleet.audit import Actor
 from fleet.models import AuditEntry, Fleet, Invitation, Membership, Role, User
 from fleet.pace import within
+from fleet.people import invitations, members
 from fleet.tests.conftest import BACKEND, People
 from tests.world import make_person
 

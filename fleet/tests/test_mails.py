@@ -10,8 +10,7 @@ import time_machine
 from django.db import connections
 from django.utils import timezone
 
-from fleet import mails
-from fleet.alerts import Report, act, raise_alert
+from fleet.alerting.alerts import Report, act, raise_alert
 from fleet.audit import SYSTEM
 from fleet.models import (
     Channel,
@@ -25,6 +24,7 @@ from fleet.models import (
     Severity,
     User,
 )
+from fleet.notifying import mails
 from tests.receivers import MailServer, mail_server
 from tests.world import Car, make_car, make_person
 

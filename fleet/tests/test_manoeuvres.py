@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.driving import REACH_US, SENT_SPEED, Found, Limits, Sample, condition_of, held, strength
-from fleet.manoeuvres import harsh_events
+from fleet.behaviour.driving import REACH_US, SENT_SPEED, Found, Limits, Sample, condition_of, held, strength
+from fleet.behaviour.manoeuvres import harsh_events
 
 LIMITS = Limits()
 START_US = 1_790_000_000_000_000

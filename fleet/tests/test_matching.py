@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from fleet import rollups
-from fleet.matching import driven_by, summaries_of
+from fleet.aggregation import rollups
+from fleet.journeys.matching import driven_by, summaries_of
+from fleet.journeys.trips import keep
 from fleet.models import DriverDay, Fleet, Trip, TripSummary, Vehicle, VehicleDay
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

@@ -8,11 +8,11 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet import invitations, members
-from fleet.alerts import Report, assign, raise_alert
+from fleet.alerting.alerts import Report, assign, raise_alert
 from fleet.audit import Actor
 from fleet.drivers import Facts, add
 from fleet.models import AuditEntry, Fleet, Invitation, Membership, Role, Severity, User
+from fleet.people import invitations, members
 from fleet.tests.conftest import BACKEND, People, Queries
 from tests.world import make_car, make_person
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fleet import mails
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.models import Alert, Notification, NotificationChoice, Reach, Role, Severity, User
+from fleet.notifying import mails
 from fleet.pages import notifications
 from tests.world import Car, make_car, make_person
 

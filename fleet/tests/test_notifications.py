@@ -9,7 +9,7 @@ from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from fleet.alerts import Raised, Report, act, assign, raise_alert
+from fleet.alerting.alerts import Raised, Report, act, assign, raise_alert
 from fleet.audit import SYSTEM, Actor
 from fleet.models import (
     Alert,
@@ -23,7 +23,7 @@ from fleet.models import (
     User,
     Vehicle,
 )
-from fleet.notifications import prune
+from fleet.notifying.notifications import prune
 from tests.world import Car, make_car, make_person
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

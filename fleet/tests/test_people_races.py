@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from fleet import invitations, members, second_factor
 from fleet.audit import Actor
 from fleet.models import Fleet, Invitation, Membership, Role, User
+from fleet.people import invitations, members, second_factor
 from fleet.tests.test_second_factor import code_of, enrol
 from tests.world import make_person
 

@@ -14,14 +14,14 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from fleet import footage
 from fleet.audit import Actor
+from fleet.journeys.trips import keep
 from fleet.models import AuditEntry, ExportState, Fleet, Membership, ReportExport, Role, TripSummary, User
+from fleet.recording import footage
 from fleet.reports import exports, registry
 from fleet.reports.exports import FOLDER, LEASE, TooManyError
 from fleet.reports.wishes import Wish
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
 from tests.world import make_car, make_person
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -262,3 +262,23 @@ def test_files_expire_and_strays_are_swept(owner: User) -> None:
         assert "deleted after seven days" in page and "Make it again" in page
     assert not stored() and not default_storage.exists(stray)
     assert client_of(owner).get(f"/exports/{uuid4()}").status_code == 404
+
+
+def test_the_list_is_filtered_sorted_paged_and_a_file(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.pages.export_list.PAGE_SIZE", 2)
+    for kind, report in (("csv", "trips"), ("xlsx", "trips"), ("json", "stops")):
+        asked(owner, kind, report)
+    exports.make_due()
+    client, page = client_of(owner), "/fleets/north/reports"
+    first, second = (client.get(f"{page}?page={n}").content.decode() for n in (1, 2))
+    assert "1–2 of 3" in first and "stops-north" in first and "trips-north" not in second.split("3–3 of 3")[1]
+    only = client.get(f"{page}?report=trips&format=xlsx").content.decode()
+    assert ".xlsx</strong>" in only and ".csv</strong>" not in only and "1–1 of 1" in only
+    assert "No file matches" in client.get(f"{page}?state=failed").content.decode()
+    assert client.get(f"{page}?state=x&sort=x").status_code == 200
+    told = client.get(f"{page}?report=trips&sort=oldest&export=csv").content.decode().splitlines()
+    assert told[0].startswith("id,report,format,") and [line.split(",")[2] for line in told[1:]] == [
+        "csv",
+        "xlsx",
+    ]
+    assert told[1].split(",")[5:7] == ["done", "5"]

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.audit import Actor
+from fleet.journeys.trips import keep
 from fleet.models import (
     AuditEntry,
     ExportState,
@@ -33,7 +34,6 @@ from fleet.reports.schedules import Plan, next_slot, period_of
 from fleet.reports.wishes import Wish, WishError
 from fleet.tests.test_report_exports import BACKEND, stored
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
 from tests.receivers import MailServer, mail_server
 from tests.world import make_car, make_person
 

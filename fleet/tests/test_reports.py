@@ -11,18 +11,19 @@ import openpyxl
 import pytest
 import time_machine
 from django.test import Client
+from fpdf import FPDF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet import rollups
-from fleet.alerts import Report as Reported
-from fleet.alerts import raise_alert
+from fleet.aggregation import rollups
+from fleet.alerting.alerts import Report as Reported
+from fleet.alerting.alerts import raise_alert
+from fleet.journeys.trips import keep
 from fleet.models import Driver, Fleet, ReportColumns, Role, Severity, TripSummary, User, Vehicle
 from fleet.reports import files, registry, wishes
 from fleet.reports.report import Ask, Order
 from fleet.reports.wishes import Wish, WishError
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
 from tests.world import Car, make_car, make_person
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -144,6 +145,38 @@ class TestFiles:
         content = made("pdf", "summary")
         assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")
         assert b"/FontFile2" in content, "the fonts come along"
+
+    def test_the_summary_in_the_readers_units(self, cars: list[Car]) -> None:
+        def figures(units: str) -> dict[str, tuple[float, str]]:
+            content = json.loads(made("json", "summary", Wish(**{**_fields(WISH), "units": units})))
+            return {row["figure"]: (row["value"], row["unit"]) for row in content["rows"]}
+
+        assert figures("metric")["Distance"] == (260, "km")
+        distance, unit = figures("imperial")["Distance"]
+        assert unit == "mi" and distance == pytest.approx(161.556, abs=0.001)
+        speed, unit = figures("imperial")["Mean speed"]
+        assert unit == "mph" and speed == pytest.approx(60.58, abs=0.01)
+        assert figures("imperial")["Alerts in trips"][1] == "per 100 mi"
+        head = made("csv", "drivers", Wish(**{**_fields(WISH), "units": "imperial"})).decode().splitlines()[0]
+        assert "Alerts (per 100 mi)" in head
+
+    def test_the_summary_on_paper_in_the_readers_units(
+        self, cars: list[Car], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drawn: list[str] = []
+        draw = FPDF.cell
+
+        def cell(paper: Any, w: Any = None, h: Any = None, text: str = "", *rest: Any, **more: Any) -> Any:
+            drawn.append(text)
+            return draw(paper, w, h, text, *rest, **more)
+
+        monkeypatch.setattr(FPDF, "cell", cell)
+        made("pdf", "summary", Wish(**{**_fields(WISH), "units": "imperial"}))
+        assert {"162", "mi", "Distance (mi)"} <= set(drawn)
+        assert not [text for text in drawn if "km" in text]
+        drawn.clear()
+        made("pdf", "summary")
+        assert {"260", "km", "Distance (km)"} <= set(drawn)
 
     @pytest.mark.parametrize("report", [report.name for report in registry.known()])
     def test_every_report_in_every_format_also_without_a_row(self, cars: list[Car], report: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from fleet.alerting.ruletext import duration_text, filled
 from fleet.models import Alert, AlertRule, AuditEntry, Episode, Role, SensorType, Severity
-from fleet.ruletext import duration_text, filled
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.rules import at, make_rule
 from tests.world import Car, make_car, make_person

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from fleet import scoring, statistics
-from fleet.metrics import METRICS
-from fleet.scoring import explained, safety_score, shrunk
-from fleet.sums import Sums
+from fleet.aggregation import statistics
+from fleet.aggregation.metrics import METRICS
+from fleet.aggregation.sums import Sums
+from fleet.behaviour import scoring
+from fleet.behaviour.scoring import explained, safety_score, shrunk
 
 KM = 10**6
 """In millimetres."""

@@ -17,10 +17,10 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import Settings as DjangoSettings
 
-from fleet import account, members, second_factor
 from fleet.access import person
 from fleet.audit import Actor
 from fleet.models import AuditEntry, Fleet, Membership, RecoveryCode, Role, Session, User
+from fleet.people import account, members, second_factor
 from fleet.tests.conftest import BACKEND, People
 from tests.world import make_car, make_person
 

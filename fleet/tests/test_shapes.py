@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fleet.fences import Fence, Fences
-from fleet.presence import Position, Stay, Track, stays
-from fleet.shapes import DEGREE_M, GeometryError, Shape, area_km2, centre, checked, shape_of
+from fleet.geofencing.fences import Fence, Fences
+from fleet.geofencing.presence import Position, Stay, Track, stays
+from fleet.geofencing.shapes import DEGREE_M, GeometryError, Shape, area_km2, centre, checked, shape_of
 
 
 def point(longitude: float, latitude: float) -> dict[str, Any]:

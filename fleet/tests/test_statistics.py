@@ -8,14 +8,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fleet import rollups, statistics
-from fleet.alerts import Report, raise_alert
-from fleet.days import Period
-from fleet.metrics import METRICS, Use, usable
+from fleet.aggregation import rollups, statistics
+from fleet.aggregation.days import Period
+from fleet.aggregation.metrics import METRICS, Use, usable
+from fleet.aggregation.sums import Sums
+from fleet.alerting.alerts import Report, raise_alert
+from fleet.journeys.trips import keep
 from fleet.models import Alert, Driver, Fleet, Role, Severity, Vehicle
-from fleet.sums import Sums
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
 from tests.world import Car, make_car, make_person
 
 API = "/api/v1/fleet/north"
@@ -227,7 +227,7 @@ def test_metrics_say_where_they_can_be_used(viewer: Client) -> None:
         (f"{API}/comparison?vehicles=van-a,van-b", 7),
         (f"{API}/drivers/leaderboard", 7),
         (f"{API}/metrics", 4),
-        ("/statistics?vehicles=van-a&vehicles=van-b", 17),
+        ("/statistics?vehicles=van-a&vehicles=van-b", 19),
         ("/leaderboard", 9),
         ("/api/v1/vehicles/van-a/status", 8),
     ],
@@ -271,7 +271,7 @@ class TestPages:
 
     def test_files(self, viewer: Client, cars: list[Car]) -> None:
         Vehicle.objects.filter(slug="van-a").update(name="=1+1")
-        days = viewer.get("/statistics?days=7&export=days").content.decode().splitlines()
+        days = viewer.get("/statistics?days=7&export=trend").content.decode().splitlines()
         assert len(days) == 8 and days[0].startswith("day (Europe/Berlin),safety_score (points),distance (m)")
         vehicles = viewer.get("/statistics?days=7&export=vehicles").content.decode()
         assert "van-a,'=1+1," in vehicles

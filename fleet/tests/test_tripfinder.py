@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.found import FoundTrip
-from fleet.movement import Sample, along_positions_m, by_odometer_m, distance
-from fleet.tripfinder import TripSettings, find_trips
+from fleet.journeys.found import FoundTrip
+from fleet.journeys.movement import Sample, along_positions_m, by_odometer_m, distance
+from fleet.journeys.tripfinder import TripSettings, find_trips
 
 _S = 1_000_000
 SETTINGS = TripSettings()

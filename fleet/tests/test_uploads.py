@@ -17,9 +17,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings as DjangoSettings
 
-from fleet import footage as files
-from fleet import scenarios
 from fleet.models import Piece, Scenario, Upload, Video
+from fleet.recording import footage as files
+from fleet.recording import scenarios
 from fleet.tests import footage_samples as samples
 from tests.world import Car, make_car
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fleet.alerts import act
+from fleet.alerting.alerts import act
 from fleet.audit import Actor
 from fleet.models import Alert, AlertState, Severity, TripSummary
 from tests.world import Car, make_car

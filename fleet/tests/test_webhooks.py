@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fleet import deliveries
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.models import AuditEntry, EscalationStep, Role, Severity, Webhook, WebhookDelivery
+from fleet.notifying import deliveries
 from fleet.sealed import unseal
 from tests.receivers import HttpReceiver, http_receiver
 from tests.world import Car, make_car, make_person

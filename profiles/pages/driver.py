@@ -10,12 +10,14 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from fleet import scorecard, scoring
 from fleet.access import principal_of
 from fleet.audit import Actor
+from fleet.behaviour import scorecard, scoring
 from fleet.models import Driver
+from fleet.pages import assignments, scoretrend
 from fleet.pages.drivers import FactsForm, changed, driver_or_404
 from fleet.pages.session import page
+from fleet.privacy import rules
 from profiles import access, versions
 from profiles.api.history import copies_of, versions_of
 from profiles.export import everything
@@ -48,6 +50,9 @@ def driver(request: HttpRequest, fleet: str, driver: str) -> HttpResponse:
         "manages": manages,
         "card": scorecard.of_driver(found, timezone.now()),
         "score_version": scoring.VERSION,
+        **assignments.of(request, driver=found),
+        **scoretrend.of(principal, found, timezone.now()),
+        "private": rules.open_wish(found),
         "exports": access.may_export(principal, found),
     }
     status = 400 if form.errors else 200

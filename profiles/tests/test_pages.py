@@ -70,8 +70,9 @@ class TestList:
 
 class TestDriver:
     def test_versions_and_holders(self, boss: Client, written: None, django_assert_num_queries: Any) -> None:
-        # session, person, driver, head, copies, versions; four for the score; for the frame fleets; memberships
-        with django_assert_num_queries(12):
+        # session, person, driver, head, copies, versions; four for the score; one each for its weeks, the newest
+        # trips and the assignments; one to choose from; for the frame fleets; memberships
+        with django_assert_num_queries(17):
             text = text_of(boss.get(PAGE))
         for part in (
             "Ada Berg",

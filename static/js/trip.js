@@ -13,6 +13,9 @@
   const told = document.getElementById("told");
   const map = Convoy.map(element);
   const lines = L.layerGroup().addTo(map);
+  const marks = L.layerGroup().addTo(map);
+  const events = [...document.querySelectorAll("#events [data-event]")];
+  let chosen = events.find((link) => link.getAttribute("aria-current")) ?? null;
   let points = []; // [time, latitude, longitude, km/h, charge, kW]
   let dot = null;
   let plot = null;
@@ -33,8 +36,63 @@
       L.circleMarker([route.at(-1)[1], route.at(-1)[2]], { ...end, fillColor: Convoy.colour("--speed-2") }).addTo(lines);
       dot = L.circleMarker([route[0][1], route[0][2]], { radius: 8, weight: 3, color: Convoy.colour("--halo"), fillColor: Convoy.colour("--accent"), fillOpacity: 1, interactive: false }).addTo(lines);
     }
+    mark();
     show(here);
   }
+
+  // --- events ----------------------------------------------------------------------------------------
+  /* Where an event began: its own place, else where the vehicle was at its moment. */
+  function placeOf(link) {
+    if (link.dataset.lat !== "") return [Number(link.dataset.lat), Number(link.dataset.lng)];
+    let at = find(Number(link.dataset.time));
+    while (at > 0 && !placed(points[at])) at -= 1;
+    return points.length && placed(points[at]) ? [points[at][1], points[at][2]] : null;
+  }
+
+  function mark() {
+    marks.clearLayers();
+    for (const link of events) {
+      const place = placeOf(link);
+      if (!place) continue;
+      const mine = link === chosen;
+      const style = { radius: mine ? 10 : 6, weight: mine ? 4 : 2, color: Convoy.colour("--bad"), fillColor: Convoy.colour("--surface"), fillOpacity: 1 };
+      const circle = L.circleMarker(place, style).addTo(marks).on("click", () => choose(link));
+      const words = link.closest("li").querySelector(".event-name").textContent;
+      circle.bindTooltip(`${words}, ${link.textContent}`, { permanent: mine, direction: "top", offset: [0, -8] });
+      if (mine) circle.bringToFront();
+    }
+  }
+
+  /* On the chart: a line where each event began, the chosen one strong. */
+  function moments(u) {
+    u.ctx.save();
+    u.ctx.fillStyle = Convoy.colour("--bad");
+    for (const link of events) {
+      u.ctx.globalAlpha = link === chosen ? 1 : 0.3;
+      const wide = (link === chosen ? 3 : 2) * devicePixelRatio;
+      u.ctx.fillRect(u.valToPos(Number(link.dataset.time), "x", true) - wide / 2, u.bbox.top, wide, u.bbox.height);
+    }
+    u.ctx.restore();
+  }
+
+  /* Map, chart and list show one event. */
+  function choose(link) {
+    stop();
+    chosen = link;
+    for (const one of events) if (one === link) one.setAttribute("aria-current", "true"); else one.removeAttribute("aria-current");
+    history.replaceState(null, "", link.getAttribute("href").replace(/#.*/, ""));
+    reveal();
+  }
+
+  function reveal() {
+    mark();
+    plot?.redraw(false);
+    if (!chosen || !points.length) return;
+    const place = placeOf(chosen);
+    if (place) map.setView(place, Math.max(15, map.getZoom()), { animate: false });
+    show(find(Number(chosen.dataset.time)));
+  }
+  for (const link of events) link.addEventListener("click", (click) => { click.preventDefault(); choose(link); element.scrollIntoView({ block: "nearest" }); });
 
   /* Everything at one point of the trip; `from` is who moved it. */
   function show(place, from) {
@@ -84,7 +142,7 @@
         { label: "speed", stroke: Convoy.colour("--accent"), width: 1.6, points: { show: false } },
         { label: "charge", scale: "charge", stroke: Convoy.colour("--speed-5"), width: 1.6, dash: [6, 3], spanGaps: true, points: { show: false } },
       ],
-      hooks: { setCursor: [(u) => { if (u.cursor.event && u.cursor.idx !== null && u.cursor.left >= 0) show(u.cursor.idx, "chart"); }] },
+      hooks: { draw: [moments], setCursor: [(u) => { if (u.cursor.event && u.cursor.idx !== null && u.cursor.left >= 0) show(u.cursor.idx, "chart"); }] },
     };
     plot = new uPlot(options, [points.map((p) => p[0]), points.map((p) => p[3]), points.map((p) => p[4])], box);
     show(here);
@@ -156,6 +214,7 @@
     draw();
     if (route.length) map.fitBounds(L.latLngBounds(route.map((point) => [point[1], point[2]])).pad(0.08), { maxZoom: 16, animate: false });
     chart();
+    requestAnimationFrame(reveal); // the chart has its scales by then
   }
 
   Convoy.speeds.legend(document.getElementById("speeds"));

@@ -11,18 +11,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from fleet.conditions import condition_of, stretches
-from fleet.crossings import crossings
+from fleet.alerting.conditions import condition_of, stretches
+from fleet.geofencing.crossings import crossings
 from fleet.models import AlertRule, Fleet, RuleKind, Vehicle, Visit
 from fleet.pages.rules import RuleForm, managed, render_form
 from fleet.pages.session import page
-from telemetry import readback
-from telemetry.around import Watch, samples_of
-from telemetry.fencerules import presence_of, wanted_by
+from telemetry.derivation import readback
+from telemetry.derivation.around import Watch, samples_of
+from telemetry.derivation.fencerules import presence_of, wanted_by
+from telemetry.derivation.positions import PLACES, positions_of
+from telemetry.derivation.readback import Columns
 from telemetry.frames import to_us
 from telemetry.models import TelemetryRecord
-from telemetry.positions import PLACES, positions_of
-from telemetry.readback import Columns
 
 DAYS: Final = 7
 ROWS: Final = 150_000

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from fleet.access import vehicle_or_404
 from fleet.pages.session import part
+from telemetry.furthersql import column_of
 from telemetry.pages.period import json, rows_between
 from telemetry.pages.thinning import POINTS, silence_after
 
@@ -30,7 +31,7 @@ def track(request: HttpRequest, fleet: str, vehicle: str) -> HttpResponse:
     begin = datetime(day.year, day.month, day.day, tzinfo=zone)
     follows = day + timedelta(days=1)
     end = datetime(follows.year, follows.month, follows.day, tzinfo=zone)
-    columns = ("latitude_deg", "longitude_deg", "speed_kmh")
+    columns = (column_of("latitude"), column_of("longitude"), "speed_kmh")
     points = [
         (row[0].timestamp(), row[1], row[2], row[3])
         for row in rows_between(found, begin, end, columns)

@@ -7,7 +7,8 @@ from django.core.cache import cache
 
 from devices import refusals
 from devices.auth import tokens
-from telemetry import activity, drain, ingest, known
+from telemetry import drain, ingest, known
+from telemetry.derivation import activity, minutes
 from tests.world import Car, make_car
 
 
@@ -18,6 +19,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     tokens.clear()
     known.forget()
     activity.noted.__init__()  # type: ignore[misc]
+    minutes.noted.__init__()  # type: ignore[misc]
     refusals.forget()
     ingest._places.__init__()  # type: ignore[misc]
     ingest._lost.__init__()  # type: ignore[misc]

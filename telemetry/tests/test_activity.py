@@ -9,9 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings as DjangoSettings
 
-from fleet import rollups
+from fleet.aggregation import rollups
 from fleet.models import Fleet, FleetDay, TouchedDay, VehicleDay
-from telemetry import activity, store
+from telemetry import store
+from telemetry.derivation import activity
 from telemetry.frames import Record, to_us
 from telemetry.partitions import ensure, month_of
 from tests.deliveries import deliver, drain_all

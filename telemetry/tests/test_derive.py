@@ -11,13 +11,14 @@ from django.conf import settings as django_settings
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from fleet import rules
+from fleet.alerting import rules
 from fleet.audit import Actor
 from fleet.models import Alert, AlertRule, Episode
-from telemetry import derive, partitions, readback, touched, watch
+from telemetry import partitions
+from telemetry.derivation import derive, readback, touched, watch
+from telemetry.derivation.touched import PACED
 from telemetry.models import Derived, Paced, Touched
 from telemetry.tests.test_drain_faults import in_threads, statements
-from telemetry.touched import PACED
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.environment import PYTHON, ROOT, clean_environment
@@ -254,7 +255,7 @@ class TestAtOnce:
         stored(car, 50, 120, 50, 130)
         code = f"""
             import os, signal
-            from telemetry import derive, touched
+            from telemetry.derivation import derive, touched
             genuine = touched.Lane.done
             touched.Lane.done = lambda *args: (genuine(*args), os.kill(os.getpid(), signal.SIGKILL))
             derive.derive({car.vehicle.pk % 2})

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet import geofences, rules
+from fleet.alerting import rules
 from fleet.audit import Actor
+from fleet.geofencing import geofences
 from fleet.models import Alert, AlertRule, AlertState, Episode, Geofence, Visit
-from telemetry import derive
+from telemetry.derivation import derive
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.fences import circle, going, make_fence, visits
 from tests.rules import LONG_AGO, episodes, make_rule, nothing_touched

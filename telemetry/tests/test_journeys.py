@@ -7,15 +7,15 @@ import pytest
 from pytest_django import Settings as DjangoSettings
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet import triprules
 from fleet.audit import Actor
+from fleet.journeys import triprules
+from fleet.journeys.tripfinder import TripSettings
 from fleet.models import AuditEntry, ChargingSession, Stop, TouchedDay, Trip, TripHead, TripMark, TripRules
-from fleet.tripfinder import TripSettings
-from telemetry import derive, journeys, samples
+from telemetry.derivation import derive, journeys, samples
+from telemetry.derivation.samples import Page, Wanted
+from telemetry.derivation.touched import PACED
 from telemetry.models import Paced
-from telemetry.samples import Page, Wanted
 from telemetry.tests.test_drain_faults import statements
-from telemetry.touched import PACED
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.journeys import head, spans, stored

@@ -16,7 +16,7 @@ from django.db import connection
 from django.test import Client
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.models import Role, Severity, User, VehicleState
 from telemetry import consumers, live, logger
 from tests.asgi import routes

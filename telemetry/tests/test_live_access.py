@@ -7,10 +7,10 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 
-from fleet import members, sessions
-from fleet.account import set_password
 from fleet.audit import Actor
 from fleet.models import Fleet, Membership, Role, User
+from fleet.people import members, sessions
+from fleet.people.account import set_password
 from telemetry import consumers
 from telemetry.tests.test_live import Opener, Socket, bearer, cookie_of, opened, revoke
 from tests.world import Car, make_car, make_person

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet.conditions import Sample, condition_of, stretches
+from fleet.alerting.conditions import Sample, condition_of, stretches
 from fleet.models import Alert, AlertRule, AlertState, Episode
-from telemetry import derive
-from telemetry.touched import QUICK
+from telemetry.derivation import derive
+from telemetry.derivation.touched import QUICK
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.rules import at, episodes, make_rule, nothing_touched, pictured, speeds
@@ -197,6 +197,7 @@ def expected(rule: AlertRule, drawn: Drawn) -> list[tuple[float, float | None, f
 @PROPERTY
 @given(drawn=shuffled())
 @example(drawn=([(1.0, 120.0), (4.0, 120.0), (5.0, 50.0)], [[0, 2], [1]]))
+@example(drawn=([(1.0, 140.0), (2.0, 140.0), (3.0, 101.0), (403.0, 50.0)], [[1, 2, 3], [0]]))
 def test_any_order_gives_the_same_episodes_and_alerts(drawn: Drawn, db: None) -> None:
     car = make_car(f"shuffled-{next(numbers)}")
     rules = [make_rule(car, **fields) for fields in RULES]

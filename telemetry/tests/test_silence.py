@@ -8,9 +8,9 @@ from django.db import connection
 from django.utils import timezone
 
 from edge.protocol.telemetry_pb2 import Telemetry
-from fleet import silence
+from fleet.alerting import silence
 from fleet.models import Alert, AlertState, Episode, Vehicle, VehicleState
-from telemetry import derive
+from telemetry.derivation import derive
 from telemetry.models import Frame
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.rules import make_rule
@@ -96,7 +96,7 @@ def test_two_rules_have_a_deadline_each(car: Car) -> None:
 
 
 def test_a_new_rule_reaches_vehicles_that_are_silent_already(car: Car) -> None:
-    from fleet import rules
+    from fleet.alerting import rules
     from fleet.audit import Actor
     from fleet.models import AlertRule
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.models import Visit
-from telemetry import derive, readback, sql
-from telemetry.fencing import stay_of
+from telemetry import sql
+from telemetry.derivation import derive, readback
+from telemetry.derivation.fencing import stay_of
+from telemetry.derivation.touched import QUICK
 from telemetry.tests.test_drain_faults import statements
-from telemetry.touched import QUICK
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.fences import circle, expected, going, make_fence, pictured, place, square, visits

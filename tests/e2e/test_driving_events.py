@@ -13,11 +13,11 @@ WRITE = """
 import math
 from datetime import timedelta
 from django.utils import timezone
-from fleet import rollups
+from fleet.aggregation import rollups
 from fleet.models import Driver, Vehicle
 from fleet.tests.test_rollups import told
-from fleet.trips import keep
-from telemetry import driving_anew
+from fleet.journeys.trips import keep
+from telemetry.derivation import driving_anew
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.rules import at
@@ -43,13 +43,13 @@ for _ in range(3):
     derive_all()
 keep(car.vehicle, [told("t1", begin - timedelta(minutes=1), 30, 20, "ada", mean_risk=0.12)])
 keep(car.vehicle, [told("t0", begin - timedelta(days=3), 60, 45, "ada", mean_risk=0.05)])
-from fleet import rebuild
+from fleet.aggregation import rebuild
 rebuild.ask_for([car.vehicle.fleet_id])
 rollups.keep_up(timezone.now())
 """
 FORGET = """
 from fleet.models import Driver, Fleet, Vehicle
-from fleet import rebuild
+from fleet.aggregation import rebuild
 Vehicle.objects.filter(slug="braker").delete()
 Driver.objects.filter(slug="ada").delete()
 rebuild.ask_for(Fleet.objects.values_list("pk", flat=True))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(300)
 # In a process of its own, which no browser hears of but through the page's next question.
 RAISE = """
 from django.utils import timezone
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.models import Severity, Vehicle
 raise_alert(Vehicle.objects.order_by("id")[0], Report("e2e_hot", Severity.CRITICAL, "too hot", timezone.now()))
 """

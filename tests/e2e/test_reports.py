@@ -15,7 +15,7 @@ WRITE = """
 from datetime import timedelta
 from django.utils import timezone
 from fleet.models import Vehicle
-from fleet.trips import TripTold, keep
+from fleet.journeys.trips import TripTold, keep
 now = timezone.now()
 for number, van in enumerate(Vehicle.objects.select_related("fleet").order_by("slug")[:3]):
     trips = []
@@ -27,7 +27,7 @@ for number, van in enumerate(Vehicle.objects.select_related("fleet").order_by("s
 """
 REMOVE = """
 from django.utils import timezone
-from fleet import rebuild, rollups
+from fleet.aggregation import rebuild, rollups
 from fleet.models import Fleet, ReportColumns, ReportSchedule, ReportStyle, TripSummary
 from fleet.models import ReportExport
 for model in (ReportExport, ReportSchedule, ReportColumns, ReportStyle): model.objects.all().delete()
@@ -119,3 +119,31 @@ def test_at_any_width(site: Site, driven: None, browser_page: Page, width: int) 
     for path in ("reports", "reports/trips?days=30", "reports/summary", "report-schedules"):
         page.goto(f"/fleets/demo/{path}")
         assert not overflows(page), path
+
+
+def test_every_report_opens_and_says_what_counts(
+    site: Site, driven: None, browser_page: Page, screenshot: Screenshot
+) -> None:
+    page = browser_page
+    log_in(page, site)
+    page.goto("/fleets/demo/reports")
+    links = page.locator("ul.hub a")
+    names = {str(link.get_attribute("href")).rpartition("/")[2] for link in links.all()}
+    assert {
+        "trips",
+        "stops",
+        "idling",
+        "overspeed",
+        "driving-events",
+        "energy",
+        "charging",
+        "visits",
+    } <= names
+    for name in sorted(names):
+        page.goto(f"/fleets/demo/reports/{name}?days=7")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("#report")).to_contain_text(re.compile("row|Nothing to report"))
+        assert not overflows(page), name
+        if name in {"trips", "energy", "stops"}:
+            assert not serious_violations(page), name
+            screenshot(f"report-{name}-week")

@@ -13,9 +13,9 @@ from tests.servers import Site
 WRITE = """
 from datetime import timedelta
 from django.utils import timezone
-from fleet import rollups
+from fleet.aggregation import rollups
 from fleet.models import Vehicle
-from fleet.trips import TripTold, keep
+from fleet.journeys.trips import TripTold, keep
 now = timezone.now()
 for number, van in enumerate(Vehicle.objects.select_related("fleet").order_by("slug")[:4]):
     for day in range(40):
@@ -27,7 +27,7 @@ while rollups.keep_up(timezone.now()): pass
 """
 REMOVE = """
 from django.utils import timezone
-from fleet import rebuild, rollups
+from fleet.aggregation import rebuild, rollups
 from fleet.models import Fleet, TripSummary
 TripSummary.objects.filter(trip_id__startswith="e2e-").delete()
 rebuild.ask_for(Fleet.objects.values_list("pk", flat=True))
@@ -48,8 +48,8 @@ def test_from_key_figures_to_a_comparison(
     page = browser_page
     log_in(page, site)
     page.get_by_role("link", name="Statistics").click()
-    # km of four vehicles in thirty days, and what the demo fleet drove meanwhile
-    expect(page.get_by_text(re.compile(r"^4,[89]\d\d"))).to_be_visible()
+    # km of four vehicles in thirty days (29, soon after midnight in Berlin), and what the demo fleet drove meanwhile
+    expect(page.get_by_text(re.compile(r"^4,[6-9]\d\d"))).to_be_visible()
     page.get_by_label("Metric").select_option("distance")
     expect(page.get_by_role("heading", name="Vehicles by distance")).to_be_visible()
     page.get_by_text("As a table").click()

@@ -11,7 +11,7 @@ from tests.servers import Site
 
 WRITE = """
 from datetime import datetime, UTC
-from fleet.trips import TripTold, keep
+from fleet.journeys.trips import TripTold, keep
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.rules import at
 from tests.drives import START
@@ -31,7 +31,7 @@ keep(car.vehicle, [TripTold("e2e-told", start, datetime.fromtimestamp(START + 50
 """
 REMOVE = """
 from fleet.models import Fleet, TripRules, TripSummary, Vehicle
-from fleet import rebuild
+from fleet.aggregation import rebuild
 from telemetry.models import TelemetryRecord
 TripSummary.objects.filter(trip_id="e2e-told").delete()
 van = Vehicle.objects.get(vin="E2ETRIPS000000001")
@@ -56,7 +56,7 @@ def test_from_the_list_to_a_moment_on_the_map(
     page = browser_page
     log_in(page, site)
     page.get_by_role("link", name="Trips", exact=True).click()
-    page.get_by_label("Driver").fill("ada")
+    page.get_by_role("textbox", name="Driver").fill("ada")
     page.get_by_role("button", name="Show").click()
     row = page.get_by_role("row").filter(has_text="e2e-trips")
     expect(row).to_contain_text("5.1 km")

@@ -53,7 +53,9 @@ def test_charts_show_what_was_sent_and_what_was_reconstructed(vehicle_page: Page
 
 
 def test_track_and_compression(vehicle_page: Page) -> None:
-    expect(vehicle_page.get_by_text(re.compile(r"[\d.]+ km driven"))).to_be_visible(timeout=60_000)
+    expect(vehicle_page.locator("#track-length")).to_have_text(
+        re.compile(r"[\d.]+ km driven"), timeout=60_000
+    )
     expect(vehicle_page.get_by_text("Values left out")).to_be_visible()
     vehicle_page.locator("#day").fill("2020-01-01")
     expect(vehicle_page.get_by_text("No positions on this day.")).to_be_visible()

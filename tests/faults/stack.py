@@ -17,7 +17,7 @@ SETTINGS = {"INGEST_RATE": "0", "TELEMETRY_GAP_WAIT_S": "1", "REPLAY": "0", "SEC
 def manage(env: dict[str, str], *arguments: str) -> str:
     command = [PYTHON, "manage.py", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

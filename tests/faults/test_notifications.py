@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 
 RAISE = """
 from django.utils import timezone
-from fleet.alerts import Report, raise_alert
+from fleet.alerting.alerts import Report, raise_alert
 from fleet.models import Severity, Vehicle
 raise_alert(Vehicle.objects.get(), Report("{kind}", Severity.CRITICAL, "{kind}", timezone.now()))
 """
@@ -30,7 +30,7 @@ BEGIN = (
     """
 import time
 from devices.provision import VehicleFacts, provision
-from fleet import deliveries, webhooks
+from fleet.notifying import deliveries, webhooks
 from fleet.audit import SYSTEM
 from fleet.models import Fleet, Membership, Role, User, Webhook
 provision("storm", "car", VehicleFacts(vin="STORM00000001"), "test")

@@ -1,0 +1,1 @@
+"""Sums by period, and what statistics, rankings and leaderboards read of them."""

@@ -1,0 +1,1 @@
+"""What went wrong and who must act: rules, the alerts they raise, silence, escalation."""

@@ -1,0 +1,1 @@
+"""Telling people and programs: planned with the change, sent by workers, once."""

@@ -1,0 +1,1 @@
+"""Scenarios and their footage: received with consent, kept, grown old."""

@@ -1,0 +1,1 @@
+"""What follows from stored records: touched spans, and every consumer that judges them anew."""
