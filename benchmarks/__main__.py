@@ -123,7 +123,7 @@ def main() -> None:
                 save(RESULTS, about, bench.runs)
                 print(f"\n{markdown(bench.runs)}\n\nEvery measurement: {RESULTS.relative_to(ROOT)}")
         if HISTORY in wanted:
-            print(statistics.markdown(statistics.measure(servers)))
+            print(statistics.markdown(statistics.measure(servers, servers.folder)))
 
 
 if __name__ == "__main__":

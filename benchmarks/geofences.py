@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import shapely
 
-from fleet.fences import Fence, Fences
-from fleet.presence import Position, Track, stays
-from fleet.shapes import shape_of
+from fleet.geofencing.fences import Fence, Fences
+from fleet.geofencing.presence import Position, Track, stays
+from fleet.geofencing.shapes import shape_of
 
 VEHICLES, ROUNDS = 40, 5
 WEST, SOUTH, EAST, NORTH = 13.1, 52.35, 13.7, 52.67

@@ -117,7 +117,7 @@ class OnPostgres(Subject):
 
 
 class Product(OnPostgres):
-    """uvicorn (one process), a Celery worker of two, beat; Valkey is counted with them."""
+    """uvicorn (one process), two Celery workers of two, beat; Valkey is counted with them."""
 
     name = "product"
     socket_path = "ws?view=map"
@@ -136,10 +136,13 @@ class Product(OnPostgres):
         programs = Path(PYTHON).parent
         celery = [str(programs / "celery"), "-A", "config"]
         uvicorn = [PYTHON, "-m", "config.uvicorn", "--port", str(self.port), "--log-level", "warning"]
-        worker = [*celery, "worker", "--loglevel", "warning", "--concurrency", "2"]
+        working = [*celery, "worker", "--loglevel", "warning", "--concurrency", "2", "--queues"]
+        worker = [*working, "celery,notify,reports"]
+        deriver = ["nice", "-n", "10", *working, "derive", "--hostname", "deriver@%h"]
         beat = [*celery, "beat", "--loglevel", "warning", "--schedule", str(folder / "schedule")]
         self.web = Process("web", uvicorn, folder)
-        self.others = [Process("worker", worker, folder), Process("beat", beat, folder)]
+        commands = {"worker": worker, "deriver": deriver, "beat": beat}
+        self.others = [Process(name, command, folder) for name, command in commands.items()]
         for process in self.processes:
             process.env = self.env
 

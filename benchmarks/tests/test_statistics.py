@@ -3,16 +3,16 @@
 import pytest
 from django.utils import timezone
 
-from benchmarks.statistics import _fill
-from fleet import rollups
-from fleet.models import Alert, TripSummary, VehicleDay, VehicleMonth
+from benchmarks.history import make
+from fleet.aggregation import rollups
+from fleet.models import Alert, TripSummary, VehicleDay, VehicleHour, VehicleMinute, VehicleMonth
 from telemetry.models import TelemetryRecord
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db
 def test_a_history_can_be_made_and_summed_up() -> None:
-    _fill(200, 2_000)
+    make("a bench", 200)
     assert (TripSummary.objects.count(), Alert.objects.count(), TelemetryRecord.objects.count()) == (
         200,
         4,
@@ -22,3 +22,5 @@ def test_a_history_can_be_made_and_summed_up() -> None:
         pass
     assert sum(VehicleDay.objects.values_list("trips", flat=True)) == 200
     assert sum(VehicleMonth.objects.values_list("records", flat=True)) == 2_000
+    assert sum(VehicleHour.objects.values_list("trips", flat=True)) == 200
+    assert sum(VehicleMinute.objects.values_list("records", flat=True)) == 2_000
