@@ -13,18 +13,31 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from fleet.aggregation import hourly, hourtrips, months
-from fleet.aggregation.columns import ACTIVE, ALERTS, COLUMNS, DRIVEN, EMPTY, SEEN
+from fleet.aggregation.columns import ACTIVE, ALERTS, COLUMNS, DRIVEN, EMPTY, OF_DRIVERS, SEEN, SHARED
 from fleet.aggregation.days import bounds, day_of
 from fleet.aggregation.hours import hour_of
 from fleet.aggregation.hourtrips import Hour
 from fleet.aggregation.legs import legs
 from fleet.aggregation.sources import Bucket, Sums, sources
+from fleet.aggregation.upserts import Target, store
 from fleet.behaviour import drives as drives_in
 from fleet.behaviour import tripscores
 from fleet.behaviour.attribution import DAYS, HOURS, attribute, begun, cost_of, night_of, share_out
 from fleet.models import Alert, DriverDay, FleetDay, Kind, Part, Severity, VehicleDay
 from fleet.privacy.retention import first_day
 from fleet.ranges import Range, joined, with_ranges
+
+_VEHICLES = {
+    part: Target(
+        "rollup_vehicle_day", ("fleet_id", "vehicle_id", "day"), columns, ("vehicle_id", "day", "fleet_id"),
+        tuple(name for name in SEEN if name not in columns),
+    )
+    for part, columns in COLUMNS.items()
+}  # fmt: skip
+_DRIVERS = Target(
+    "rollup_driver_day", ("fleet_id", "driver_id", "vehicle_id", "day"), OF_DRIVERS,
+    ("vehicle_id", "day", "driver_id", "fleet_id"), SHARED,
+)  # fmt: skip
 
 
 def recompute(
@@ -135,12 +148,9 @@ def _alerts(fleet_id: int, ranges: Sequence[Range]) -> Iterable[Alert]:
 
 def _keep_vehicles(fleet_id: int, part: Part, wanted: Collection[Bucket], found: dict[Bucket, Sums]) -> None:
     columns = COLUMNS[part]
-    rows = [
-        VehicleDay(fleet_id=fleet_id, vehicle_id=vehicle, day=day, **{name: sums[name] for name in columns})
-        for (vehicle, day), sums in sorted(found.items())
-    ]
-    VehicleDay.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["vehicle", "day", "fleet"], update_fields=columns
+    store(
+        _VEHICLES[part],
+        [(fleet_id, *bucket, *(sums[name] for name in columns)) for bucket, sums in sorted(found.items())],
     )
     if gone := set(wanted) - found.keys():
         empty = VehicleDay.objects.filter(_among(gone), fleet=fleet_id)
@@ -152,19 +162,8 @@ def _keep_drivers(
     fleet_id: int, wanted: Collection[Bucket], found: dict[tuple[str, Bucket], Sums]
 ) -> set[tuple[str, date]]:
     """Answers whose days are gone."""
-    rows = [
-        DriverDay(
-            fleet_id=fleet_id, driver_id=driver, vehicle_id=vehicle, day=day,
-            **{name: sums[name] for name in DRIVEN},
-        )
-        for (driver, (vehicle, day)), sums in sorted(found.items())
-    ]  # fmt: skip
-    DriverDay.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["vehicle", "day", "driver_id", "fleet"],
-        update_fields=DRIVEN,
-    )
+    values = ((key, [sums[name] for name in OF_DRIVERS]) for key, sums in sorted(found.items()))
+    store(_DRIVERS, [(fleet_id, driver, *bucket, *sums) for (driver, bucket), sums in values])
     known = DriverDay.objects.filter(_among(wanted), fleet=fleet_id)
     gone = {
         pk: (driver, day)
