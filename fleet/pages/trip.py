@@ -61,10 +61,13 @@ def _scored(request: HttpRequest, found: Trip) -> dict[str, Any]:
 def trip(request: HttpRequest, trip: int) -> HttpResponse:
     found = trip_or_404(request.user, trip)
     vehicle = found.vehicle
-    stops = Stop.objects.filter(vehicle=vehicle)
-    others = Trip.objects.visible_to(principal_of(request.user)).filter(vehicle=vehicle)
+    principal = principal_of(request.user)
+    stops = Stop.objects.visible_to(principal).filter(vehicle=vehicle)
+    others = Trip.objects.visible_to(principal).filter(vehicle=vehicle)
     after = stops.filter(started_at__gte=found.ended_at).order_by("started_at").first()
-    charges = ChargingSession.objects.filter(vehicle=vehicle, started_at__gte=found.ended_at)
+    charges = ChargingSession.objects.visible_to(principal).filter(
+        vehicle=vehicle, started_at__gte=found.ended_at
+    )
     if after:
         charges = charges.filter(started_at__lte=after.ended_at)
     content = {
@@ -78,7 +81,7 @@ def trip(request: HttpRequest, trip: int) -> HttpResponse:
         "earlier": others.filter(started_at__lt=found.started_at).order_by("-started_at").first(),
         "later": others.filter(started_at__gt=found.started_at).order_by("started_at").first(),
         "rules": triprules.of(vehicle.fleet),
-        "may_edit": principal_of(request.user).can(Role.MANAGER, found.fleet_id),
+        "may_edit": principal.can(Role.MANAGER, found.fleet_id),
         "tile_url": settings.TILE_URL,
         "tile_attribution": settings.TILE_ATTRIBUTION,
         "files": (("gpx", "GPX"), ("kml", "KML"), ("geojson", "GeoJSON")),
