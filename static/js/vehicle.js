@@ -135,6 +135,13 @@
     }
   }
 
+  /* Nobody is to see where it is: neither its marker, nor what was drawn of its way meanwhile. */
+  function hide() {
+    if (!marker.latLng(id)) return;
+    marker.update(id, { state: field("badge").dataset.state, lat: null, lng: null }, false);
+    loadTrack();
+  }
+
   function grow(record) {
     if (!track || day.value !== today || !Number.isFinite(record.latitude) || !Number.isFinite(record.longitude)) return;
     const from = tail;
@@ -199,6 +206,7 @@
     telemetry_batch: (message) => message.data.forEach(takeLive),
     log: takeLog,
     commands_changed: showCommands,
+    private: ({ data }) => { if (data.vehicle_ids.includes(id)) hide(); },
     back: () => { loadCharts(); showCommands(); },
   });
   place(null, false);
