@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.db import transaction
@@ -140,7 +141,8 @@ def _take_off_maps(vehicles: Collection[int]) -> None:
     fleets: dict[int, list[int]] = defaultdict(list)
     for vehicle, fleet in states.values_list("vehicle", "vehicle__fleet"):
         fleets[fleet].append(vehicle)
-    transaction.on_commit(lambda: [push.hide(*one) for one in fleets.items()], robust=True)
+    for fleet, hidden_ones in fleets.items():
+        transaction.on_commit(partial(push.hide, fleet, hidden_ones), robust=True)
 
 
 def _forget_states(vehicles: Collection[int]) -> None:
