@@ -43,6 +43,7 @@ def _scored(request: HttpRequest, found: Trip) -> dict[str, Any]:
             (event, lost.points_of(event, components, sums) if counts else None)
             for event in events.select_related("dismissal").order_by("started_at", "pk")[:EVENTS]
         ],
+        "lost_by": request.GET.get("lost", ""),
         "selected": whole(request.GET.get("event", "")),
         "rate_hz": rate_hz,
         "every_s": 1 / rate_hz if rate_hz else None,
