@@ -15,6 +15,7 @@ from fleet.models import ChargingSession, DrivingEvent, Role, Stop, Trip
 from fleet.pages.session import page
 from fleet.pages.tripfigures import shown
 from fleet.pages.trips import whole
+from fleet.privacy.gate import Shade
 
 EVENTS = 500
 """Listed of one trip."""
@@ -71,6 +72,8 @@ def trip(request: HttpRequest, trip: int) -> HttpResponse:
     )
     if after:
         charges = charges.filter(started_at__lte=after.ended_at)
+    stretch = vehicle.pk, found.started_at, found.ended_at
+    private = Shade.over([stretch]).meets(*stretch)
     content = {
         **_scored(request, found),
         "one": shown(found, summaries_of([found])[found.pk]),
@@ -81,6 +84,7 @@ def trip(request: HttpRequest, trip: int) -> HttpResponse:
         "charges": list(charges.order_by("started_at")[:20]) if after else [],
         "earlier": others.filter(started_at__lt=found.started_at).order_by("-started_at").first(),
         "later": others.filter(started_at__gt=found.started_at).order_by("started_at").first(),
+        "private": private,
         "rules": triprules.of(vehicle.fleet),
         "may_edit": principal.can(Role.MANAGER, found.fleet_id),
         "tile_url": settings.TILE_URL,

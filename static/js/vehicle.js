@@ -120,7 +120,7 @@
     const points = track.lines.flat();
     tail = points.at(-1) || null;
     veil.hidden = points.length > 0;
-    veil.textContent = day.value === today ? "No positions today." : "No positions on this day.";
+    veil.textContent = day.value !== today ? "No positions on this day." : "private" in element.dataset ? "It is private: no positions." : "No positions today.";
     Convoy.setText(document.getElementById("track-length"), points.length ? `${track.distance_km.toLocaleString("en")} km driven` : "");
     if (!fitted && points.length) map.fitBounds(L.latLngBounds(points.map((point) => [point[1], point[2]])).pad(0.08), { maxZoom: 16, animate: false });
     fitted ||= points.length > 0;
