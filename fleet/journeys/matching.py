@@ -40,7 +40,11 @@ def summaries() -> QuerySet[TripSummary]:
     within = Q(start_time__gte=OuterRef("started_at")) & (
         Q(end_time__lte=OuterRef("ended_at")) | Q(end_time=None)
     )
-    nearby = Q(vehicle=OuterRef("vehicle"), start_time__lte=OuterRef("ended_at"))
+    nearby = Q(
+        vehicle=OuterRef("vehicle"),
+        start_time__lte=OuterRef("ended_at"),
+        start_time__gte=OuterRef("started_at") - LONGEST,
+    )
     return TripSummary.objects.filter(nearby & (covers | within))
 
 
@@ -55,7 +59,12 @@ def undetected() -> Q:
         ended_at__gte=Coalesce(OuterRef("end_time"), OuterRef("start_time"))
     )
     covered = Q(middle_at__gte=OuterRef("start_time"), middle_at__lte=OuterRef("end_time"))
-    return ~Q(Exists(Trip.objects.filter(lies_in | covered, vehicle=OuterRef("vehicle"))))
+    near = Trip.objects.filter(
+        vehicle=OuterRef("vehicle"),
+        started_at__gte=OuterRef("start_time") - LONGEST,
+        started_at__lte=Coalesce(OuterRef("end_time"), OuterRef("start_time")),
+    )
+    return ~Q(Exists(near.filter(lies_in | covered)))
 
 
 def matches(trip: Trip, summary: TripSummary) -> bool:

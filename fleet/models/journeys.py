@@ -98,8 +98,12 @@ class TripQuerySet(JourneyQuerySet["Trip"]):
         if principal.vehicle_id is not None or principal.sees_everything:
             return self if principal.vehicle_id is None else self.filter(vehicle_id=principal.vehicle_id)
         watched = [fleet for fleet in principal.roles if principal.can(Role.VIEWER, fleet)]
-        mine = Q(driver__user_id=principal.user_id, fleet_id__in=list(principal.roles))
-        return self.filter(Q(fleet_id__in=watched) | mine)
+        theirs = [fleet for fleet in principal.roles if fleet not in watched]
+        if not theirs:  # an index cannot follow an OR
+            return self.filter(fleet_id__in=watched)
+        return self.filter(
+            Q(fleet_id__in=watched) | Q(driver__user_id=principal.user_id, fleet_id__in=theirs)
+        )
 
 
 class Trip(Journey, Scored):

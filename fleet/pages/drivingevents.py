@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -23,6 +22,7 @@ from fleet.behaviour.driving import HARSH, SPEEDING, visible
 from fleet.behaviour.scorecard import Scorecard
 from fleet.models import Driver, DrivingEvent, EventKind, Role, Strength, Vehicle
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
+from fleet.pages.newest import page_of
 from fleet.pages.session import page
 
 PAGE_SIZE = 50
@@ -133,7 +133,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
     rows = wish.rows(visible_events).select_related("vehicle__fleet", "dismissal")
     if request.GET.get("export") == "csv":
         return _exported(rows)
-    events = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page", "1"))
+    events = page_of(request, rows, "started_at", PAGE_SIZE)
     card = _card(principal, wish)
     content = {
         "wish": wish,

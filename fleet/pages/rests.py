@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,6 +12,7 @@ from django.shortcuts import render
 from fleet.access import principal_of, visible_vehicles
 from fleet.models import ChargingSession, Stop
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
+from fleet.pages.newest import page_of
 from fleet.pages.session import page
 from fleet.pages.trips import CHOICES, PAGE_SIZE, day, midnight, utc, whole
 
@@ -105,7 +105,7 @@ def _cells(row: Any) -> list[Any]:
 def _answer(request: HttpRequest, name: str, wish: Wish, rows: Any, sorts: dict[str, Any]) -> HttpResponse:
     content = {
         "wish": wish,
-        "rows": Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page", "1")),
+        "rows": page_of(request, rows, "started_at", PAGE_SIZE),
         "what": name,
     }
     if request.headers.get("HX-Request"):

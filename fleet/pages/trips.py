@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
 from django.db.models import Exists, F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -17,6 +16,7 @@ from fleet.behaviour.lost import OF_TRIPS, amount, that_cost
 from fleet.journeys.matching import driven_by, summaries, summaries_of, undetected
 from fleet.models import Trip, TripSummary
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
+from fleet.pages.newest import page_of
 from fleet.pages.session import page
 from fleet.pages.tripcosts import Cost, Costs, costs
 from fleet.pages.tripfigures import Shown, shown
@@ -175,7 +175,7 @@ def trip_list(request: HttpRequest) -> HttpResponse:
     cost = costs(principal, wish.lost, wish.fleet, wish.driver, wish.vehicle)
     if request.GET.get("export") == "csv":
         return _exported(wish, rows[:EXPORT_LIMIT], cost)
-    found = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page", "1"))
+    found = page_of(request, rows, "start_time" if wish.show == "told" else "started_at", PAGE_SIZE)
     content: dict[str, Any] = {"wish": wish, "rows": found, "costs": cost}
     if wish.show == "told":
         content["told"] = cost.beside(found.object_list)
