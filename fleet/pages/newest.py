@@ -1,5 +1,5 @@
-"""Pages of lists that grow with history. They hold the newest rows that match (sorted from the oldest on: the oldest), so
-that a page costs the same when there are millions: whoever wants others asks for days."""
+"""Pages of lists that grow with history. They hold the newest rows that match (sorted by time, the first of either
+end), so that a page costs the same when there are millions: whoever wants others asks for days."""
 
 from functools import cached_property
 from typing import Any
