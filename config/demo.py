@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from devices.models import DeviceToken, digest_of
 from devices.provision import VehicleFacts, provision
+from fleet import drivers
 from fleet.alerting import rules
 from fleet.audit import SYSTEM
+from fleet.behaviour import assignments
 from fleet.geofencing import geofences
 from fleet.models import (
     AlertRule,
@@ -22,11 +25,16 @@ from fleet.models import (
     RuleKind,
     Severity,
     User,
+    Vehicle,
 )
 
 DRIVES = Path(settings.BASE_DIR) / "edge" / "drives" / "berlin"
 FLEET = "demo"
 ADMIN = "admin@example.com"
+_NAMES = (
+    "Jonas Albrecht", "Mira Brandt", "Emre Demir", "Lotte Ebert", "Tomasz Fiedler", "Nora Graf", "Samuel Hahn",
+    "Aylin Kaya", "Pia Lorenz", "Viktor Novak",
+)  # fmt: skip
 
 
 def first_administrator() -> tuple[str, str] | None:
@@ -75,6 +83,7 @@ def demo_fleet(count: int, folder: Path, url: str) -> dict[str, Any]:
         fleet.save()
         _demo_rules(fleet)
         _demo_geofences(fleet)
+        _demo_drivers(fleet)
     for user in User.objects.filter(is_superuser=True):
         Membership.objects.get_or_create(fleet=fleet, user=user, defaults={"role": Role.OWNER})
     return {"url": url, "speed": 1, "with_parent": True, "loggers": loggers}
@@ -109,6 +118,14 @@ def _demo_geofences(fleet: Fleet) -> None:
         fence.fleet = fleet
         fence.clean()
     geofences.add_all(SYSTEM, fleet, [geofences.Wish(fence) for fence in (depot, quarter)])
+
+
+def _demo_drivers(fleet: Fleet) -> None:
+    """Likewise: who has which vehicle, but for the last two, which are the pool's."""
+    vehicles = list(Vehicle.objects.filter(fleet=fleet).order_by("pk"))
+    for number, (vehicle, name) in enumerate(zip(vehicles, _NAMES, strict=False), 1):
+        driver = drivers.add(SYSTEM, fleet, f"driver_{number}", drivers.Facts(name=name))
+        assignments.add(SYSTEM, assignments.Wish(vehicle, driver, timezone.now()))
 
 
 def _kept_tokens(path: Path) -> dict[str, str]:
