@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
+from textwrap import wrap
 from typing import Any, BinaryIO
 
 import xlsxwriter
@@ -14,7 +15,9 @@ from fleet.reports.table import Table
 SHEET_ROWS = 1_048_576 - 2
 """Beside the head and the totals."""
 _LEFT: dict[str, Any] = {"align": "left", "indent": 1}
-_WIDTHS = {Kind.TEXT: 20, Kind.MOMENT: 20, Kind.DAY: 12, Kind.FLAG: 9}
+_WIDTHS = {Kind.TEXT: 19, Kind.MOMENT: 20, Kind.DAY: 12, Kind.FLAG: 12}
+_ABOUT, _LINE_PT = 90, 15
+"""Characters in a line about the table, and how high it is: nobody's program makes room for the others by itself."""
 
 
 def write_xlsx(table: Table, out: BinaryIO, progress: Callable[[int], None]) -> int:
@@ -56,15 +59,13 @@ class _Sheet:
 
     def head(self) -> None:
         for place, column in enumerate(self.columns):
-            width = 14 if column.words else _WIDTHS.get(column.kind, 13)
+            width = 14 if column.words else _WIDTHS.get(column.kind, 14)
             self.sheet.set_column(place, place, width, self.formats[place])
         for place, column in enumerate(self.columns):
             self.sheet.write_string(0, place, _title(column, self.style), self.heads[place])
         self.sheet.set_row(0, 32)
         self.sheet.freeze_panes(1, 0)
-        self.sheet.set_landscape()
-        self.sheet.set_paper(9)
-        self.sheet.fit_to_pages(1, 0)
+        _on_paper(self.sheet)
         self.sheet.repeat_rows(0)
 
     def line(self, number: int, row: Row) -> None:
@@ -129,15 +130,25 @@ def _cell(column: Column, value: Any, style: Style) -> Any:
     return shown.replace(tzinfo=None) if isinstance(shown, datetime) else shown
 
 
-def _about(book: Any, table: Table) -> None:
-    sheet = book.add_worksheet("About")
-    bold, wrapped = book.add_format({"bold": True, "valign": "top"}), book.add_format({"text_wrap": True})
-    sheet.set_column(0, 0, 18)
-    sheet.set_column(1, 1, 90)
+def _on_paper(sheet: Any) -> None:
+    """A4 across, all columns on a page, as large as they fit."""
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.fit_to_pages(1, 0)
+    sheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.6)
+    sheet.set_footer("&L&A&RPage &P of &N")
+
+
+def _about(book: Any, table: Table) -> None:
+    sheet = book.add_worksheet("About")
+    bold, wrapped = (
+        book.add_format({"valign": "top"} | more) for more in ({"bold": True}, {"text_wrap": True})
+    )
+    sheet.set_column(0, 0, 24)
+    sheet.set_column(1, 1, _ABOUT)
+    _on_paper(sheet)
     told = [(column.label, column.about) for column in table.columns if column.about]
     for row, (name, text) in enumerate([*table.facts(), *told]):
+        sheet.set_row(row, _LINE_PT * max(1, len(wrap(text, _ABOUT - 10))))
         sheet.write_string(row, 0, name, bold)
         sheet.write_string(row, 1, text, wrapped)

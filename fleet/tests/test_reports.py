@@ -127,6 +127,12 @@ class TestFiles:
         assert sheet.column_dimensions["A"].width >= 16
         last = dict(zip(heads, sheet[6], strict=True))
         assert last["Start (Europe/Berlin)"].value == "Total" and last["Distance (km)"].value == 260
+        for number, row in enumerate(about.iter_rows(), 1):
+            height = about.row_dimensions[number].height
+            assert (height or 15) >= 15 * len(str(row[1].value)) / 85, "no line hides another"
+        assert {(one.page_setup.orientation, one.page_setup.fitToHeight) for one in book} == {
+            ("landscape", 0)
+        }
         facts = {row[0].value: row[1].value for row in about.iter_rows()}
         assert (
             facts["Fleet"] == "North" and facts["Times"] == "Europe/Berlin" and facts["Units"] == "km, km/h"

@@ -105,3 +105,24 @@ def test_narrow(board: Page, width: int, screenshot: Screenshot) -> None:
     expect(page.locator(".leaflet-tooltip")).to_be_visible()
     assert not overflows(page)
     screenshot(f"trip-with-event-{width}")
+
+
+def test_from_a_component_to_the_trip_that_cost_most(board: Page, screenshot: Screenshot) -> None:
+    page = board
+    page.get_by_role("link", name="Ada Berg").click()
+    page.locator(".deductions").get_by_role("link", name="Risk reported by the vehicle").click()
+    expect(page.get_by_role("columnheader", name="Of the driver’s score")).to_be_visible()
+    expect(page.get_by_label("Sort by")).to_have_value("cost")
+    expect(page.get_by_text("The driver’s score lost")).to_be_visible()
+    assert not serious_violations(page)
+    assert not overflows(page)
+    screenshot("trips-by-cost")
+    page.get_by_role("link", name="Summaries without a detected trip").click()
+    expect(page.get_by_role("row", name="t0")).to_contain_text("−")
+    page.go_back()
+    page.locator("#trip-list tbody").get_by_role("link", name="−").first.click()
+    expect(page.locator(".deductions [aria-current]")).to_contain_text("Risk reported by the vehicle")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert not overflows(page)
+    assert not serious_violations(page)
+    screenshot("trip-component-small")
