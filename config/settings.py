@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "fleet.api.front.ApiFront",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "config.slashes.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -121,6 +122,8 @@ def _database() -> dict[str, Any]:
         if env.bool("DATABASE_POOLER", default=database.get("PORT") == supabase.POOLER_PORT):
             options["prepare_threshold"] = None
             database["DISABLE_SERVER_SIDE_CURSORS"] = True
+        else:  # a pooler may refuse this; compiling a report's query takes ten times as long as running it
+            options["options"] = f"{options.get('options', '')} -c jit=off".strip()
     return database
 
 

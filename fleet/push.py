@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from channels.layers import BaseChannelLayer, get_channel_layer
@@ -36,6 +37,11 @@ def person_group(user_id: int) -> str:
 def access_changed(user_id: int) -> None:
     """After the commit: this person's sockets close, and are opened again with what is allowed then."""
     transaction.on_commit(lambda: push(person_group(user_id), {"type": "access.changed"}))
+
+
+def hide(fleet_id: int, vehicles: Iterable[int]) -> None:
+    """Pages that are open take these vehicles off their maps: where they are is nobody's business."""
+    push(group(fleet_id), {"type": "live.private", "fleet": fleet_id, "vehicles": sorted(vehicles)})
 
 
 def push(name: str, message: Any) -> None:

@@ -117,6 +117,13 @@ class Watcher:
         if watched and self.view in {View.BATCHES, View.HINTS}:
             self.tell(json.dumps({"type": "commands_changed", "data": {"vehicle_ids": watched}}))
 
+    def tell_of_private(self, vehicles: list[int]) -> None:
+        """To our own maps: forget where these are."""
+        watched = [vehicle for vehicle in vehicles if self.only is None or str(vehicle) in self.only]
+        text = json.dumps({"type": "private", "data": {"vehicle_ids": watched}})
+        if watched and self.view in {View.BATCHES, View.MAP} and text not in self.queue:
+            self.tell(text)
+
     def tell_of_alerts(self) -> None:
         """To our own pages: that an alert of their fleets changed. Which they may see they ask for."""
         if self.view is not View.RECORDS and ALERTS_CHANGED not in self.queue:
@@ -144,6 +151,7 @@ class Watcher:
 _HINTS: dict[str, Callable[[Watcher, dict[str, Any]], None]] = {
     "live.log": lambda watcher, message: watcher.tell_log(message["text"]),
     "live.commands": lambda watcher, message: watcher.tell_of_commands(message["vehicles"]),
+    "live.private": lambda watcher, message: watcher.tell_of_private(message["vehicles"]),
     "live.alerts": lambda watcher, message: watcher.tell_of_alerts(),
 }
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 import orjson
 
 from fleet.models.vehicles import motion_of
-from fleet.push import channel_layer, group, push
+from fleet.push import channel_layer, group, hide, push
 from telemetry.frames import from_us
 from telemetry.vehicle_state import Update
 
@@ -42,6 +42,8 @@ def publish(updates: Sequence[Update]) -> None:
         fleets[update.fleet_id][str(update.vehicle_id)] = _forms(update, now)
     for fleet, vehicles in fleets.items():
         push(group(fleet), LiveMessage(type="live.telemetry", fleet=fleet, vehicles=vehicles))
+        if private := {one.vehicle_id for one in updates if one.private and one.fleet_id == fleet}:
+            hide(fleet, private)
 
 
 def publish_log(fleet_id: int, text: str, level: str = "info") -> None:

@@ -1,14 +1,16 @@
 """Records of private time on their way to people, and what is found anew when time becomes private, or is not."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Min
+from django.db.models.functions import Coalesce
 
 from edge.protocol.signals import BY_NAME
 from fleet.aggregation.legs import span
-from fleet.models import Driver, Placed, TripSummary
+from fleet.models import ChargingSession, Driver, Placed, Stop, Trip, TripSummary
 from fleet.privacy import erasing, personfile
 from fleet.privacy.gate import SIGNALS, Shade, Stretch, names_a_position
 from fleet.privacy.spans import followers
@@ -77,10 +79,22 @@ def _tracks(driver: Driver, trips: list[TripSummary]) -> dict[str, Any]:
     return {"tracks.json": found}
 
 
+def _over(vehicle: int, begin: datetime, end: datetime) -> datetime:
+    """When the last trip, stop or charging session that shares a moment with the stretch was over: whoever looks for
+    them again stops where everything goes on as before, and a place that may be shown again is no part of that."""
+    ends = [end]
+    for model in (Trip, Stop, ChargingSession):
+        mine = model._default_manager.filter(vehicle=vehicle, started_at__lte=end, ended_at__gte=begin)
+        last = mine.aggregate(last=Max(Coalesce("settled_at", "ended_at")))["last"]
+        ends += [last] if last else []
+    return max(ends)
+
+
 def _follow(changed: list[Stretch]) -> None:
     """Visits, episodes, trips and driving events of these stretches are found anew, as far as there are records."""
     touched = []
-    for vehicle, begin, end in changed:
+    for vehicle, begin, until in changed:
+        end = _over(vehicle, begin, until)
         rows = TelemetryRecord.objects.filter(vehicle=vehicle, time__gte=begin, time__lte=end)
         found = rows.aggregate(first=Min("time"), last=Max("time"))
         if found["first"] is not None:

@@ -52,6 +52,8 @@ class Update:
     """Further numbers of the record shown."""
     silent_us: int | None = None
     """If nothing comes until then, somebody wants to know."""
+    private: bool = False
+    """Where it was then is nobody's business."""
 
 
 class Advance(NamedTuple):
@@ -103,14 +105,15 @@ def advance(records: Sequence[Record]) -> Advance:
             watched.add(vehicle_id)
         record, received_us = newest[vehicle_id], max(heard[vehicle_id], shown.received_us)
         if shown.time_us is None or record.time_us > shown.time_us:
-            updates.append(_update(shown, record, received_us))
+            updates.append(_update(shown, record, received_us, private.at(record)))
         elif record.time_us < shown.time_us:
             late.append((vehicle_id, received_us, shown.silent_us(received_us)))
         else:  # of several records of the same moment the state shows one, whichever came first
             same = store.records_at(vehicle_id, record.time_us)
             for one in same:
                 known[vehicle_id].see(one, private=private.at(one))
-            updates.append(_update(shown, max(private.shown(same), key=order_of), received_us))
+            latest = max(private.shown(same), key=order_of)
+            updates.append(_update(shown, latest, received_us, private.at(latest)))
     _save(updates, known)
     _save_late(late, known)
     save_further(further)
@@ -157,7 +160,7 @@ def _shown(vehicles: Sequence[int]) -> list[tuple[int, _Shown]]:
     ]
 
 
-def _update(shown: _Shown, record: Record, received_us: int) -> Update:
+def _update(shown: _Shown, record: Record, received_us: int, private: bool) -> Update:
     signals = record.signals
     fresh = {_NAMES[number]: value for number, value in signals.items()}
     return Update(
@@ -172,6 +175,7 @@ def _update(shown: _Shown, record: Record, received_us: int) -> Update:
         _LABELS[record.quality],
         {name: value for name, value in (record.extra or {}).items() if isinstance(value, int | float)},
         shown.silent_us(received_us),
+        private,
     )
 
 

@@ -31,7 +31,8 @@ from fleet.models import (
 from tests.journeys import make_trip
 from tests.world import Car, make_car, make_person
 
-NOW = timezone.now().replace(microsecond=0)
+NOW = timezone.now().replace(hour=14, minute=0, second=0, microsecond=0) - timedelta(days=1)
+"""Trips at night would cost points."""
 API = "/api/v1/driver-assignments"
 
 

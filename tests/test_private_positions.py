@@ -7,8 +7,8 @@ import io
 import re
 import time
 import zipfile
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,8 +22,10 @@ from fleet.audit import SYSTEM, Actor
 from fleet.behaviour import assignments
 from fleet.models import (
     Alert,
+    AlertEvent,
     Driver,
     DrivingEvent,
+    PersonWish,
     PrivateKind,
     PrivateRule,
     PrivateSpan,
@@ -33,8 +35,11 @@ from fleet.models import (
     TripSummary,
     VehicleState,
     Visit,
+    Webhook,
+    WebhookDelivery,
 )
-from fleet.privacy import rules, spans
+from fleet.notifying import webhooks
+from fleet.privacy import rules, spans, wishes
 from fleet.privacy.gate import Shade
 from fleet.reports import exports, registry
 from fleet.reports.wishes import Wish
@@ -46,8 +51,8 @@ from tests.test_permissions import ROWS, World
 from tests.world import make_car
 
 LATITUDE, LONGITUDE = 41.287, 96.873
-SECRET = re.compile(r"(?<![:\d])(?:41\.2[89]|96\.8[78])")
-"""Also rounded as summaries are, to two decimals. The drive does not leave that."""
+SECRET = re.compile(r"(?<!\d)(?<!\d:)(?:41\.2[89]|96\.8[78])")
+"""Also rounded as summaries are, to two decimals. The drive does not leave that. Seconds of a clock are none."""
 DRIVEN_S = 900
 ASKED: dict[str, tuple[str, ...]] = {
     "/api/v1/sensor/<str:name>/history": (
@@ -73,28 +78,46 @@ TELLS = {
 class Driven(World):
     """Its car drove somewhere secret just now, and told of it in every way it can."""
 
-    def __init__(self, *, private: bool, before: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        private: bool,
+        before: bool = True,
+        by: str = "switch",
+        meanwhile: Callable[["Driven"], None] = lambda world: None,
+    ) -> None:
+        """`by`: a switch; or a private driver, whom a summary or an assignment names after the drive, or whose the
+        vehicle is all the time. `meanwhile`: what happens when the drive was found and nobody was named yet."""
         super().__init__()
+        self.by = by
         self.begun = time.time() - DRIVEN_S - 300
         car = self.own
         VehicleState.objects.all().delete()
         Trip.objects.all().delete()
+        self.make_rules()
         make_fence(car, geometry={"type": "Point", "coordinates": [96.91, 41.31]}, radius_m=6_000.0)
         make_rule(car, "threshold", name="North", field="latitude", limit=1.0, direction="above")
         judge(car, speed_limit_kmh=50.0)
-        if private and before:
+        if private and by != "switch":
+            self.wish()
+        elif private and before:
             self.make_private()
         deliver(car, list(self.records()))
         drain_all()
         derive_all()
         self.tell()
+        meanwhile(self)
+        self.sum_up()
         if private and not before:
             self.make_private()
-            derive_all()
+        derive_all()
         self.alert = Alert.objects.get(type="pothole")
         self.trip = Trip.objects.get()
         self.event = DrivingEvent.objects.filter(kind="speeding").get()
         self.summary, self.scenario = TripSummary.objects.get(), Scenario.objects.get()
+
+    def make_rules(self) -> None:
+        """What else there is before the drive."""
 
     def make_private(self) -> None:
         with transaction.atomic():
@@ -104,6 +127,16 @@ class Driven(World):
                 since=timezone.now() - timedelta(days=2),
             )  # fmt: skip
             spans.renew([rule])
+
+    def wish(self) -> None:
+        rules.wish(SYSTEM, self.driver, private=True)
+        PrivateRule.objects.update(since=timezone.now() - timedelta(days=2))
+        if self.by == "default":
+            self.assign(None)
+
+    def assign(self, until: datetime | None) -> None:
+        begun = datetime.fromtimestamp(self.begun - 60, UTC)
+        assignments.add(SYSTEM, assignments.Wish(self.own.vehicle, self.driver, begun, until))
 
     def records(self) -> Iterator[Telemetry]:
         for second in range(0, DRIVEN_S + 240, 3):
@@ -129,11 +162,6 @@ class Driven(World):
                 "type": "pothole", "severity": "WARNING", "timestamp": at,
                 "message": f"at {LATITUDE}, {LONGITUDE}", "data": {"location": here, "depth_mm": 40},
             }),
-            ("/api/v1/trips", {
-                "vehicle_id": "van", "trip_id": "t1", "driver_id": self.driver.slug, "start_time": self.begun,
-                "end_time": self.begun + DRIVEN_S, "distance": 9_000, "start_location": here, "end_location": here,
-                "metadata": {"position": here},
-            }),
             ("/api/v1/scenarios", {
                 "vehicle_id": "van", "scenario_id": "s1", "timestamp": at, "consent": True, "trigger": "hard",
                 "metadata": {"location": here},
@@ -142,6 +170,22 @@ class Driven(World):
         ):  # fmt: skip
             response = Client().post(address.replace("own-device", self.own.device.slug), body, **device)
             assert response.status_code in {200, 201, 202, 404}, (address, response.content)
+
+    def sum_up(self) -> None:
+        here = {"lat": LATITUDE, "lng": LONGITUDE}
+        named = self.by in {"switch", "summary"}
+        body = {
+            "vehicle_id": "van", "trip_id": "t1", "driver_id": self.driver.slug if named else "",
+            "start_time": self.begun, "end_time": self.begun + DRIVEN_S + 240, "distance": 9_000,
+            "start_location": here, "end_location": here, "metadata": {"position": here},
+        }  # fmt: skip
+        response = Client().post(
+            "/api/v1/trips", body, headers={"authorization": f"Bearer {self.own.token}"},
+            content_type="application/json",
+        )  # fmt: skip
+        assert response.status_code == 201, response.content
+        if self.by == "assignment":
+            self.assign(datetime.fromtimestamp(self.begun + DRIVEN_S + 300, UTC))
 
     def values(self, route: str = "") -> dict[str, str]:
         kept = {"<str:trip>": "t1"}
@@ -266,3 +310,65 @@ def test_a_private_drivers_vehicle_is_private_while_it_is_theirs(db: None) -> No
     assert hidden(150) and hidden(300) and not hidden(10_000), "what was private stays so"
     rules.wish(SYSTEM, driver, private=False)
     assert hidden(150)
+
+
+@pytest.mark.parametrize("by", ["summary", "assignment"])
+def test_a_private_driver_who_is_named_afterwards(db: None, exported: Any, by: str) -> None:
+    """What was told meanwhile is nowhere to be had: not on a page, not in a file, not in what is still to be sent."""
+    made: list[str] = []
+
+    def meanwhile(world: Driven) -> None:
+        made.extend(exported(world))
+        wishes.export(Actor("manager", world.people["manager"]), world.driver, "a letter")
+        wishes.grant_due()
+        world.alert = Alert.objects.get(type="pothole")
+        assert told(world, "get", "/live/positions") and told(world, "get", "/alerts/<int:alert>")
+
+    hook = Webhook(name="theirs", url="https://receiver.example/")
+
+    class Hooked(Driven):
+        def make_rules(self) -> None:
+            webhooks.create(Actor("somebody"), self.own.vehicle.fleet, hook)
+
+    world = Hooked(private=True, by=by, meanwhile=meanwhile)
+    assert not Visit.objects.exists()
+    assert not Alert.objects.filter(source="rule", count__gt=0).exists()
+    assert any(SECRET.search(text) for text in made), "files told it"
+    assert set(ReportExport.objects.values_list("state", "stored_as")) == {("expired", "")}
+    assert set(PersonWish.objects.values_list("state", "stored_as")) == {("expired", "")}
+    manager, _ = world.client("manager")
+    uid = ReportExport.objects.values_list("uid", flat=True)[0]
+    assert manager.get(f"/exports/{uid}/file").status_code == 404
+    bodies = list(WebhookDelivery.objects.values_list("body", flat=True))
+    assert bodies and not [body for body in bodies if SECRET.search(body)]
+    assert not [text for text in AlertEvent.objects.values_list("message", flat=True) if SECRET.search(text)]
+    gets = [row.route for row in ROWS if row.method == "get"]
+    assert not [route for route in gets if told(world, "get", route)]
+    assert not [text for text in exported(world) if SECRET.search(text)]
+
+
+def test_nobody_is_named_yet_and_the_vehicle_is_a_private_drivers(db: None) -> None:
+    def meanwhile(world: Driven) -> None:
+        world.alert = Alert.objects.get(type="pothole")
+        world.trip, world.event = Trip.objects.get(), DrivingEvent.objects.filter(kind="speeding").get()
+        made_anew = ("trip>", "scenario>")
+        asked = [route for route in TELLS if not any(f":{name}" in route for name in made_anew)]
+        assert len(asked) > 12 and not [route for route in asked if told(world, "get", route)]
+
+    world = Driven(private=True, by="default", meanwhile=meanwhile)
+    assert not [route for route in TELLS if told(world, "get", route)]
+
+
+def test_files_of_other_days_stay(db: None, exported: Any) -> None:
+    def meanwhile(world: Driven) -> None:
+        user, day = world.people["manager"], timezone.now().date()
+        report = registry.named("trips")
+        assert report
+        for ago in (0, 9):
+            wish = Wish(first=day - timedelta(days=ago), last=day - timedelta(days=ago))
+            exports.ask_for(Actor("manager", user), world.own.vehicle.fleet, report, "csv", wish)
+        exports.make_due()
+
+    Driven(private=True, by="summary", meanwhile=meanwhile)
+    states = ReportExport.objects.order_by("pk").values_list("state", flat=True)
+    assert list(states) == ["expired", "done"]

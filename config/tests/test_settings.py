@@ -49,7 +49,7 @@ def test_without_any_setting_everything_is_embedded(tmp_path: Path) -> None:
 
 
 def test_postgresql_with_a_pool_of_its_own(tmp_path: Path) -> None:
-    url = "postgres://user:pass@db.example:5433/fleet?sslmode=require"
+    url = "postgres://user:pass@db.example:5433/fleet?sslmode=require&options=-c%20work_mem%3D8MB"
     database = settings_with(tmp_path, DATABASE_URL=url, DATABASE_POOL_SIZE="7")["DATABASES"]["default"]
     assert (
         database["ENGINE"].endswith("postgresql") and database["NAME"] == "fleet" and database["PORT"] == 5433
@@ -57,6 +57,7 @@ def test_postgresql_with_a_pool_of_its_own(tmp_path: Path) -> None:
     assert database["OPTIONS"]["pool"]["max_size"] == 7 and database["CONN_MAX_AGE"] == 0
     assert database["OPTIONS"]["sslmode"] == "require"
     assert "prepare_threshold" not in database["OPTIONS"]
+    assert database["OPTIONS"]["options"] == "-c work_mem=8MB -c jit=off"
 
 
 class TestSupabase:
@@ -78,6 +79,7 @@ class TestSupabase:
         database = found["DATABASES"]["default"]
         assert found["SUPABASE_ENABLED"] is True and database["ENGINE"].endswith("postgresql")
         assert ("prepare_threshold" in database["OPTIONS"]) is pooler
+        assert (database["OPTIONS"].get("options") == "-c jit=off") is not pooler
         assert database.get("DISABLE_SERVER_SIDE_CURSORS", False) is pooler
 
     def test_does_not_take_precedence_over_a_named_database(self, tmp_path: Path) -> None:

@@ -182,8 +182,12 @@ class TestReporting:
         assert (told["wanted_version"], told["running_version"], told["state"]) == (1, None, "behind")
         assert told["drifted_since"]
         assert manager.get(FLEET).json()["drifted"] == 1
-        fragment = manager.get("/vehicles/north/van-1/devices").content.decode()
-        assert "behind just now" in fragment and f"{PAGES}/devices/{car.device.slug}" in fragment
+        panel = "/vehicles/north/van-1/devices"
+        fragment = manager.get(panel).content.decode()
+        assert "1 never confirmed" in fragment and f"{PAGES}/devices/{car.device.slug}" in fragment
+        send(device_of(car), own(car, "/report"), {"version": 1})
+        put(manager, FLEET, {"a": 2})
+        assert "behind just now" in manager.get(panel).content.decode()
 
     def test_only_the_device_knows(self, car: Car, manager: Client) -> None:
         path = f"/api/v1/devices/{car.device.slug}"

@@ -12,19 +12,33 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from fleet.aggregation import hourly, hourtrips, months
-from fleet.aggregation.columns import ACTIVE, ALERTS, COLUMNS, DRIVEN, EMPTY, SEEN
+from fleet.aggregation import driverminutes, hourly, hourtrips, months
+from fleet.aggregation.columns import ACTIVE, ALERTS, COLUMNS, DRIVEN, EMPTY, OF_DRIVERS, SEEN, SHARED
 from fleet.aggregation.days import bounds, day_of
 from fleet.aggregation.hours import hour_of
 from fleet.aggregation.hourtrips import Hour
 from fleet.aggregation.legs import legs
 from fleet.aggregation.sources import Bucket, Sums, sources
+from fleet.aggregation.upserts import Target, store
 from fleet.behaviour import drives as drives_in
 from fleet.behaviour import tripscores
 from fleet.behaviour.attribution import DAYS, HOURS, attribute, begun, cost_of, night_of, share_out
+from fleet.behaviour.drives import Drives
 from fleet.models import Alert, DriverDay, FleetDay, Kind, Part, Severity, VehicleDay
 from fleet.privacy.retention import first_day
 from fleet.ranges import Range, joined, with_ranges
+
+_VEHICLES = {
+    part: Target(
+        "rollup_vehicle_day", ("fleet_id", "vehicle_id", "day"), columns, ("vehicle_id", "day", "fleet_id"),
+        tuple(name for name in SEEN if name not in columns),
+    )
+    for part, columns in COLUMNS.items()
+}  # fmt: skip
+_DRIVERS = Target(
+    "rollup_driver_day", ("fleet_id", "driver_id", "vehicle_id", "day"), OF_DRIVERS,
+    ("vehicle_id", "day", "driver_id", "fleet_id"), SHARED,
+)  # fmt: skip
 
 
 def recompute(
@@ -40,8 +54,9 @@ def recompute(
     gone: set[tuple[str, date]] = set()
     hours: set[Hour] = set()
     score: Callable[[], None] | None = None
-    if driving := wanted.get(Part.DRIVING):
-        by_vehicle, by_driver, score = _driven(fleet_id, zone, driving)
+    drives: Drives | None = None
+    if driving := wanted.get(Part.DRIVING, set()):
+        by_vehicle, by_driver, drives, score = _driven(fleet_id, zone, driving)
         hours = hourtrips.keep(fleet_id, zone, driving, by_vehicle, by_driver)
         _keep_vehicles(fleet_id, Part.DRIVING, driving, _by_day(zone, by_vehicle))
         gone = _keep_drivers(fleet_id, driving, _by_drivers_day(zone, by_driver))
@@ -53,6 +68,9 @@ def recompute(
             _keep_vehicles(fleet_id, Part.ACTIVITY, set(counted), found)
     if (heard := wanted.get(Part.MINUTES, set())) or slices:
         hours |= {(hour.vehicle_id, hour.start) for hour in hourly.keep_heard(fleet_id, zone, heard, slices)}
+        driverminutes.keep(fleet_id, [*slices, *_ranges(zone, heard).values()])
+    if drives is not None:
+        driverminutes.keep(fleet_id, _ranges(zone, driving).values(), drives)
     share_out(fleet_id, hours, HOURS)
     hourly.keep_fleet(fleet_id, (hour for _, hour in hours))
     _keep_days(fleet_id, wanted.get(Part.DRIVING, set()) | wanted.get(Part.ACTIVITY, set()), gone)
@@ -75,8 +93,8 @@ def _keep_days(fleet_id: int, touched: set[Bucket], gone: set[tuple[str, date]])
 
 def _driven(
     fleet_id: int, zone: str, wanted: set[Bucket]
-) -> tuple[dict[Hour, Sums], dict[tuple[str, Hour], Sums], Callable[[], None]]:
-    """By hour, for a day is the sum of its hours; and what writes the trips' own drivers and scores."""
+) -> tuple[dict[Hour, Sums], dict[tuple[str, Hour], Sums], Drives, Callable[[], None]]:
+    """By hour, for a day is the sum of its hours; of which drives; and what writes their drivers and scores."""
     by_vehicle: dict[Hour, Sums] = {}
     by_driver: dict[tuple[str, Hour], Sums] = {}
 
@@ -102,7 +120,7 @@ def _driven(
     for alert in _alerts(fleet_id, ranges):
         hour = alert.vehicle_id, hour_of(zone, alert.first_at)[0]
         add("", hour, {ALERTS[Severity(alert.severity)]: 1})
-    return by_vehicle, by_driver, partial(tripscores.keep, fleet_id, zone, night, drives, rows)
+    return by_vehicle, by_driver, drives, partial(tripscores.keep, fleet_id, zone, night, drives, rows)
 
 
 def _by_day(zone: str, hours: Mapping[Hour, Sums]) -> dict[Bucket, Sums]:
@@ -135,12 +153,9 @@ def _alerts(fleet_id: int, ranges: Sequence[Range]) -> Iterable[Alert]:
 
 def _keep_vehicles(fleet_id: int, part: Part, wanted: Collection[Bucket], found: dict[Bucket, Sums]) -> None:
     columns = COLUMNS[part]
-    rows = [
-        VehicleDay(fleet_id=fleet_id, vehicle_id=vehicle, day=day, **{name: sums[name] for name in columns})
-        for (vehicle, day), sums in sorted(found.items())
-    ]
-    VehicleDay.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["vehicle", "day", "fleet"], update_fields=columns
+    store(
+        _VEHICLES[part],
+        [(fleet_id, *bucket, *(sums[name] for name in columns)) for bucket, sums in sorted(found.items())],
     )
     if gone := set(wanted) - found.keys():
         empty = VehicleDay.objects.filter(_among(gone), fleet=fleet_id)
@@ -152,19 +167,8 @@ def _keep_drivers(
     fleet_id: int, wanted: Collection[Bucket], found: dict[tuple[str, Bucket], Sums]
 ) -> set[tuple[str, date]]:
     """Answers whose days are gone."""
-    rows = [
-        DriverDay(
-            fleet_id=fleet_id, driver_id=driver, vehicle_id=vehicle, day=day,
-            **{name: sums[name] for name in DRIVEN},
-        )
-        for (driver, (vehicle, day)), sums in sorted(found.items())
-    ]  # fmt: skip
-    DriverDay.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["vehicle", "day", "driver_id", "fleet"],
-        update_fields=DRIVEN,
-    )
+    values = ((key, [sums[name] for name in OF_DRIVERS]) for key, sums in sorted(found.items()))
+    store(_DRIVERS, [(fleet_id, driver, *bucket, *sums) for (driver, bucket), sums in values])
     known = DriverDay.objects.filter(_among(wanted), fleet=fleet_id)
     gone = {
         pk: (driver, day)

@@ -22,5 +22,8 @@ ALERTS = {
 }
 SEEN = (*DRIVEN, *ALERTS.values(), "records")
 COLUMNS = {Part.DRIVING: tuple(name for name in SEEN if name not in HEARD), Part.ACTIVITY: HEARD}
+SHARED = tuple(name for name in DRIVEN if name in HEARD)
+OF_DRIVERS = tuple(name for name in DRIVEN if name not in HEARD)
+"""What a driver gets a share of, and what is a driver's own."""
 EMPTY = dict.fromkeys(SEEN, 0)
 ACTIVE = Q(records__gt=0) | Q(driving_ms__gt=0) | Q(trips__gt=0)

@@ -8,17 +8,24 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from fleet.aggregation.columns import COLUMNS, EMPTY, SEEN
+from fleet.aggregation.columns import COLUMNS, EMPTY, HEARD, MOVED, OF_DRIVERS, SHARED
 from fleet.aggregation.days import bounds
 from fleet.aggregation.kept import hours_from
 from fleet.aggregation.sources import Bucket, Sums
+from fleet.aggregation.upserts import Target, store
 from fleet.models import DriverHour, Part, VehicleHour
 
 Hour = tuple[int, datetime]
 """A vehicle and the first moment of an hour."""
 _OF_TRIPS = COLUMNS[Part.DRIVING]
-_OF_DRIVERS = tuple(name for name in SEEN if name in _OF_TRIPS and not name.startswith("alerts_"))
-_AT_ONCE = 2_000
+_VEHICLES = Target(
+    "rollup_vehicle_hour", ("fleet_id", "vehicle_id", "hour"), _OF_TRIPS, ("vehicle_id", "hour", "fleet_id"),
+    (*HEARD, *MOVED),
+)  # fmt: skip
+_DRIVERS = Target(
+    "rollup_driver_hour", ("fleet_id", "driver_id", "vehicle_id", "hour"), OF_DRIVERS,
+    ("vehicle_id", "hour", "driver_id", "fleet_id"), SHARED,
+)  # fmt: skip
 
 
 def keep(
@@ -47,26 +54,15 @@ def _keep_vehicles(fleet_id: int, within: Q, found: Mapping[Hour, Sums]) -> set[
             "vehicle_id", "hour", *_OF_TRIPS
         )
     }
-    rows = [
-        VehicleHour(
-            fleet_id=fleet_id, vehicle_id=key[0], hour=key[1], **{name: sums[name] for name in _OF_TRIPS}
-        )
-        for key, sums in sorted(found.items())
-        if known.get(key) != [sums[name] for name in _OF_TRIPS]
-    ]
-    VehicleHour.objects.bulk_create(
-        rows,
-        batch_size=_AT_ONCE,
-        update_conflicts=True,
-        unique_fields=["vehicle", "hour", "fleet"],
-        update_fields=_OF_TRIPS,
-    )
+    values = ((key, [sums[name] for name in _OF_TRIPS]) for key, sums in sorted(found.items()))
+    changed = {key: sums for key, sums in values if known.get(key) != sums}
+    store(_VEHICLES, [(fleet_id, *key, *sums) for key, sums in changed.items()])
     gone = {key for key, values in known.items() if any(values) and key not in found}
     if gone:
         empty = VehicleHour.objects.filter(_among(gone), fleet=fleet_id)
         empty.update(**dict.fromkeys(_OF_TRIPS, 0))
         empty.filter(**EMPTY).delete()
-    return gone | {(row.vehicle_id, row.hour) for row in rows}
+    return gone | changed.keys()
 
 
 def _keep_drivers(fleet_id: int, within: Q, found: Mapping[tuple[str, Hour], Sums]) -> set[Hour]:
@@ -74,27 +70,15 @@ def _keep_drivers(fleet_id: int, within: Q, found: Mapping[tuple[str, Hour], Sum
         (driver, (vehicle, hour)): (pk, values)
         for pk, driver, vehicle, hour, *values in DriverHour.objects.filter(
             within, fleet=fleet_id
-        ).values_list("pk", "driver_id", "vehicle_id", "hour", *_OF_DRIVERS)
+        ).values_list("pk", "driver_id", "vehicle_id", "hour", *OF_DRIVERS)
     }
-    rows = [
-        DriverHour(
-            fleet_id=fleet_id, driver_id=key[0], vehicle_id=key[1][0], hour=key[1][1],
-            **{name: sums[name] for name in _OF_DRIVERS},
-        )
-        for key, sums in sorted(found.items())
-        if key not in known or known[key][1] != [sums[name] for name in _OF_DRIVERS]
-    ]  # fmt: skip
-    DriverHour.objects.bulk_create(
-        rows,
-        batch_size=_AT_ONCE,
-        update_conflicts=True,
-        unique_fields=["vehicle", "hour", "driver_id", "fleet"],
-        update_fields=_OF_DRIVERS,
-    )
+    values = ((key, [sums[name] for name in OF_DRIVERS]) for key, sums in sorted(found.items()))
+    changed = {key: sums for key, sums in values if key not in known or known[key][1] != sums}
+    store(_DRIVERS, [(fleet_id, driver, *hour, *sums) for (driver, hour), sums in changed.items()])
     gone = {key: pk for key, (pk, _) in known.items() if key not in found}
     if gone:
         DriverHour.objects.filter(pk__in=list(gone.values())).delete()
-    return {hour for _, hour in gone} | {(row.vehicle_id, row.hour) for row in rows}
+    return {hour for _, hour in (*gone, *changed)}
 
 
 def _within(zone: str, days: Iterable[Bucket], first: datetime) -> Q | None:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from fleet.aggregation.hours import next_full
-from fleet.models import DriverHour, Fleet, FleetHour, FleetMinute, VehicleHour, VehicleMinute
+from fleet.models import DriverHour, DriverMinute, Fleet, FleetHour, FleetMinute, VehicleHour, VehicleMinute
 
 _AT_ONCE = timedelta(hours=6)
 _EVER = datetime(1, 1, 2, tzinfo=UTC)
@@ -30,7 +30,7 @@ def _from(now: datetime, days: int) -> datetime:
 def prune(now: datetime) -> int:
     """Forget what is older, some hours of a fleet in one statement; answers how many rows that was."""
     tables: list[tuple[Any, str, datetime]] = [
-        *((model, "minute", minutes_from(now)) for model in (VehicleMinute, FleetMinute)),
+        *((model, "minute", minutes_from(now)) for model in (VehicleMinute, DriverMinute, FleetMinute)),
         *((model, "hour", hours_from(now)) for model in (VehicleHour, DriverHour, FleetHour)),
     ]
     gone = 0

@@ -7,7 +7,7 @@ from fleet.aggregation import statistics
 from fleet.aggregation.metrics import Metric
 from fleet.aggregation.spans import Span
 from fleet.aggregation.statistics import Place
-from fleet.models import Driver, Role
+from fleet.models import Driver, DriverMonth, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,11 @@ def leaderboard(principal: Principal, fleet_id: int, metric: Metric, period: Spa
         Standing(place, "" if is_device else names.get(place.who, ""), not is_device and place.who in names)
         for place in places
     ]
+
+
+def may_see(principal: Principal, fleet_id: int, driver: str) -> bool:
+    """One driver's sums: who has the role driver sees their own; nobody those of somebody who never drove here."""
+    known = Driver.objects.filter(fleet=fleet_id, slug=driver)
+    if principal.device_id is None and not principal.can(Role.VIEWER, fleet_id):
+        return known.filter(pk__in=Driver.objects.visible_to(principal).values("pk")).exists()
+    return known.exists() or DriverMonth.objects.filter(fleet=fleet_id, driver_id=driver).exists()

@@ -8,6 +8,7 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncMonth
 
 from fleet.aggregation.days import ONE_DAY, Period, month_after, month_of
+from fleet.aggregation.upserts import Target, store
 from fleet.models import DriverDay, DriverMonth, VehicleDay, VehicleMonth
 
 LEAST_DAYS = 62
@@ -38,14 +39,19 @@ def keep_vehicles(
     rows = _summed(
         VehicleDay.objects.filter(fleet=fleet_id), "vehicle", months, names, Count("id", filter=active)
     )
-    found = [VehicleMonth(fleet_id=fleet_id, vehicle_id=row.pop("vehicle"), **row) for row in rows]
-    VehicleMonth.objects.bulk_create(
-        found,
-        update_conflicts=True,
-        unique_fields=["vehicle", "month", "fleet"],
-        update_fields=[*names, "active"],
+    store(
+        Target(
+            "rollup_vehicle_month",
+            ("fleet_id", "vehicle_id", "month"),
+            (*names, "active"),
+            ("vehicle_id", "month", "fleet_id"),
+        ),
+        [
+            (fleet_id, row["vehicle"], row["month"], *(row[name] for name in (*names, "active")))
+            for row in rows
+        ],
     )
-    left = {(row.vehicle_id, row.month) for row in found}
+    left = {(row["vehicle"], row["month"]) for row in rows}
     if gone := months - left:
         VehicleMonth.objects.filter(_among("vehicle", gone), fleet=fleet_id).delete()
 
@@ -58,14 +64,19 @@ def keep_drivers(fleet_id: int, touched: Collection[tuple[str, date]], names: Co
     rows = _summed(
         DriverDay.objects.filter(fleet=fleet_id), "driver_id", months, names, Count("day", distinct=True)
     )
-    found = [DriverMonth(fleet_id=fleet_id, **row) for row in rows]
-    DriverMonth.objects.bulk_create(
-        found,
-        update_conflicts=True,
-        unique_fields=["fleet", "month", "driver_id"],
-        update_fields=[*names, "active"],
+    store(
+        Target(
+            "rollup_driver_month",
+            ("fleet_id", "driver_id", "month"),
+            (*names, "active"),
+            ("fleet_id", "month", "driver_id"),
+        ),
+        [
+            (fleet_id, row["driver_id"], row["month"], *(row[name] for name in (*names, "active")))
+            for row in rows
+        ],
     )
-    if gone := months - {(row.driver_id, row.month) for row in found}:
+    if gone := months - {(row["driver_id"], row["month"]) for row in rows}:
         DriverMonth.objects.filter(_among("driver_id", gone), fleet=fleet_id).delete()
 
 

@@ -3,7 +3,15 @@
 from django.contrib import admin
 
 from fleet.admin import ReadOnlyAdmin
-from fleet.models import DriverHour, FleetHour, FleetMinute, TouchedSlice, VehicleHour, VehicleMinute
+from fleet.models import (
+    DriverHour,
+    DriverMinute,
+    FleetHour,
+    FleetMinute,
+    TouchedSlice,
+    VehicleHour,
+    VehicleMinute,
+)
 
 
 @admin.register(VehicleMinute)
@@ -11,6 +19,13 @@ class VehicleMinuteAdmin(ReadOnlyAdmin):
     list_display = ("vehicle", "minute", "records", "moved_mm")
     list_select_related = ("vehicle",)
     search_fields = ("vehicle__slug__exact",)
+
+
+@admin.register(DriverMinute)
+class DriverMinuteAdmin(ReadOnlyAdmin):
+    list_display = ("driver_id", "vehicle", "minute", "records", "moved_mm")
+    list_select_related = ("vehicle",)
+    search_fields = ("driver_id__exact",)
 
 
 @admin.register(FleetMinute)

@@ -1,4 +1,5 @@
-"""A fleet's sums minute by minute, hour by hour, day by day or month by month: rows of a span, and nothing else."""
+"""Sums of a fleet, vehicle or driver minute by minute, hour by hour, day by day or month by month: rows of a span, and
+nothing else."""
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
@@ -6,11 +7,11 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Sum
+from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncMonth
 
 from fleet.aggregation import statistics
-from fleet.aggregation.columns import SEEN
+from fleet.aggregation.columns import DRIVEN, SEEN
 from fleet.aggregation.days import month_after, month_of
 from fleet.aggregation.hours import hours_of
 from fleet.aggregation.kept import hours_from, minutes_from
@@ -18,7 +19,17 @@ from fleet.aggregation.metrics import METRICS, Metric
 from fleet.aggregation.spans import Span, moments, whole_days
 from fleet.aggregation.statistics import Point, value_of
 from fleet.aggregation.sums import Sums
-from fleet.models import FleetDay, FleetHour, FleetMinute, VehicleHour
+from fleet.models import (
+    DriverDay,
+    DriverHour,
+    DriverMinute,
+    FleetDay,
+    FleetHour,
+    FleetMinute,
+    VehicleDay,
+    VehicleHour,
+    VehicleMinute,
+)
 
 Moment = date
 """The first day of a month, a day, or the first moment of an hour or minute."""
@@ -35,6 +46,8 @@ LONGEST = {Resolution.MINUTE: timedelta(days=1), Resolution.HOUR: timedelta(days
 """Of a span, so that there are at most some 1,500 points."""
 BY_MINUTE = ("distance", "driving_hours", "average_speed", "records", "active_vehicles")
 """Metrics that records tell without trips."""
+_MOVED = {"distance_mm": "moved_mm", "driving_ms": "timed_ms", "timed_ms": "timed_ms"}
+"""What records say in the words of trips: distance and time moving."""
 _MINUTES_UNTIL, _HOURS_UNTIL, _DAYS_UNTIL = timedelta(hours=3), timedelta(days=3), timedelta(days=731)
 
 
@@ -114,7 +127,14 @@ def of_fleet(fleet_id: int, span: Span, resolution: Resolution) -> dict[Any, Sum
     opens, closes = moments(span)
     if resolution is Resolution.MINUTE:
         minutes = FleetMinute.objects.filter(fleet=fleet_id, minute__gte=opens, minute__lt=closes)
-        return {row.minute: _of_records(row) for row in minutes}
+        return {
+            row.minute: Sums(
+                **{name: getattr(row, column) for name, column in _MOVED.items()},
+                records=row.records,
+                active=row.active_vehicles,
+            )
+            for row in minutes
+        }
     if resolution is Resolution.HOUR:
         hours = FleetHour.objects.filter(fleet=fleet_id, hour__gte=opens, hour__lt=closes)
         return {
@@ -128,12 +148,39 @@ def of_fleet(fleet_id: int, span: Span, resolution: Resolution) -> dict[Any, Sum
     return {row["month"]: Sums.of(row) for row in months.annotate(**{name: Sum(name) for name in SEEN})}
 
 
-def _of_records(row: FleetMinute) -> Sums:
-    """What records say in the words of trips: distance and time moving."""
-    return Sums(
-        distance_mm=row.moved_mm, driving_ms=row.timed_ms, timed_ms=row.timed_ms,
-        records=row.records, active=row.active_vehicles,
-    )  # fmt: skip
+def of_vehicle(fleet_id: int, vehicle_id: int, span: Span, resolution: Resolution) -> dict[Any, Sums]:
+    """By moment; one query."""
+    tables = VehicleMinute, VehicleHour, VehicleDay
+    return _of_one(tables, {"fleet": fleet_id, "vehicle": vehicle_id}, SEEN, span, resolution)
+
+
+def of_driver(fleet_id: int, driver: str, span: Span, resolution: Resolution) -> dict[Any, Sums]:
+    """The same of whoever cars call so, whatever they drove."""
+    tables = DriverMinute, DriverHour, DriverDay
+    return _of_one(tables, {"fleet": fleet_id, "driver_id": driver}, DRIVEN, span, resolution)
+
+
+def _of_one(
+    tables: tuple[Any, Any, Any],
+    whose: dict[str, Any],
+    names: Collection[str],
+    span: Span,
+    resolution: Resolution,
+) -> dict[Any, Sums]:
+    opens, closes = moments(span)
+    minutes, hours, days = (table.objects.filter(**whose) for table in tables)
+    active = Count("vehicle", distinct=True)
+    if resolution is Resolution.MINUTE:
+        rows = minutes.filter(minute__gte=opens, minute__lt=closes).values("minute").order_by("minute")
+        sums = {name: Sum(column) for name, column in (*_MOVED.items(), ("records", "records"))}
+        return {row["minute"]: Sums.of(row) for row in rows.annotate(active=active, **sums)}
+    if resolution is Resolution.HOUR:
+        rows = hours.filter(hour__gte=opens, hour__lt=closes).values(at=F("hour"))
+    else:
+        rows = days.filter(day__gte=span.first, day__lte=span.last)
+        rows = rows.values(at=F("day") if resolution is Resolution.DAY else TruncMonth("day"))
+    rows = rows.order_by("at").annotate(active=active, **{name: Sum(name) for name in names})
+    return {row["at"]: Sums.of(row) for row in rows}
 
 
 def of_vehicles(

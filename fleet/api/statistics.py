@@ -1,5 +1,7 @@
 """A fleet's statistics over the API, as a FleetManager in a car asks for them. Days are those of the fleet's zone."""
 
+from typing import Any
+
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -11,9 +13,11 @@ from rest_framework.views import APIView
 from fleet.access import principal_of, visible_fleets
 from fleet.aggregation import statistics, trends, utilisation
 from fleet.aggregation.days import LONGEST_DAYS, Period
-from fleet.aggregation.leaderboard import leaderboard
-from fleet.aggregation.metrics import METRICS, Use
+from fleet.aggregation.leaderboard import leaderboard, may_see
+from fleet.aggregation.metrics import METRICS, Metric, Use
+from fleet.aggregation.spans import Span
 from fleet.aggregation.sums import Sums
+from fleet.aggregation.trends import Resolution
 from fleet.api import statistics_shape as shape
 from fleet.api.drivers import asked as text_asked
 from fleet.api.periods import (
@@ -33,6 +37,14 @@ from fleet.api.periods import (
 from fleet.models import Fleet, Vehicle
 
 COMPARED = 20
+OF_ONE = (
+    OpenApiParameter("vehicle", str, description="Only this one: slug, VIN or plate."),
+    OpenApiParameter(
+        "driver",
+        str,
+        description="Only what was driven by this one, as cars call them. Role driver: oneself only.",
+    ),
+)
 
 
 def fleet_asked(request: Request, slug: str) -> Fleet:
@@ -83,11 +95,11 @@ class RankingsView(APIView):
 class TrendsView(APIView):
     @extend_schema(
         summary="A metric minute by minute, hour by hour, day by day or month by month",
-        parameters=[metric_parameter(Use.TRENDS), RESOLUTION, *SPAN],
+        parameters=[metric_parameter(Use.TRENDS), RESOLUTION, *SPAN, *OF_ONE],
         responses={200: shape.TrendsSerializer, **shape.ERRORS},
         description="One point for every minute, hour, day or month, up to now. One without data is 0 for what can be "
         "counted and null for rates. By minute distance and time are those of records, else those of trips. By month "
-        f"up to {LONGEST_TREND} days.",
+        f"up to {LONGEST_TREND} days. Of the whole fleet, or of one vehicle or driver.",
     )
     def get(self, request: Request, fleet: str) -> Response:
         found, now = fleet_asked(request, fleet), timezone.now()
@@ -95,9 +107,31 @@ class TrendsView(APIView):
         far = request.query_params.get("resolution") in {"month", "auto"}
         span = span_of(request, found.time_zone, now, LONGEST_TREND if far else LONGEST_DAYS)
         resolution = resolution_of(request, span, metric, now)
-        points = trends.points(metric, span, resolution, trends.of_fleet(found.pk, span, resolution), now)
-        told = {"resolution": resolution.value, "points": shape.points(points)}
-        return Response(shape.head(found, span, metric) | told)
+        told, sums = _sums_asked(request, found, metric, span, resolution)
+        points = shape.points(trends.points(metric, span, resolution, sums, now))
+        return Response(
+            shape.head(found, span, metric) | told | {"resolution": resolution.value, "points": points}
+        )
+
+
+def _sums_asked(
+    request: Request, fleet: Fleet, metric: Metric, span: Span, resolution: Resolution
+) -> tuple[dict[str, str], dict[Any, Sums]]:
+    """Whose they are, and the sums by moment."""
+    vehicle, driver = text_asked(request, "vehicle"), text_asked(request, "driver")
+    if vehicle and driver:
+        raise exceptions.ValidationError({"driver": ["Send either vehicle or driver."]})
+    if vehicle:
+        vehicles = statistics.vehicles_of(fleet.pk)
+        pk = _called("vehicle", vehicle, vehicles)
+        return shape.vehicle(vehicles[pk]), trends.of_vehicle(fleet.pk, pk, span, resolution)
+    if driver:
+        if Use.LEADERBOARD not in metric.uses:
+            raise exceptions.ValidationError({"metric": [f"{metric.name} is not known of drivers."]})
+        if not may_see(principal_of(request.user), fleet.pk, driver):
+            raise exceptions.NotFound("There is no such driver that you may see.")
+        return {"driver_id": driver}, trends.of_driver(fleet.pk, driver, span, resolution)
+    return {}, trends.of_fleet(fleet.pk, span, resolution)
 
 
 class UtilisationView(APIView):
@@ -178,11 +212,15 @@ def _chosen(request: Request, fleet: Fleet, period: Period, vehicles: dict[int, 
         return furthest[:COMPARED]
     chosen = []
     for name in names:
-        pk = next((pk for pk, vehicle in vehicles.items() if vehicle.is_called(name)), None)
-        if pk is None:
-            raise exceptions.ValidationError({"vehicles": [f"{name[:40]!r} is no vehicle of this fleet."]})
-        chosen.append(pk)
+        chosen.append(_called("vehicles", name, vehicles))
     return list(dict.fromkeys(chosen))
+
+
+def _called(parameter: str, name: str, vehicles: dict[int, Vehicle]) -> int:
+    pk = next((pk for pk, vehicle in vehicles.items() if vehicle.is_called(name)), None)
+    if pk is None:
+        raise exceptions.ValidationError({parameter: [f"{name[:40]!r} is no vehicle of this fleet."]})
+    return pk
 
 
 def _only_fleet(request: Request) -> Fleet:

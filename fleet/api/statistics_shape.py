@@ -119,6 +119,9 @@ class PointSerializer(serializers.Serializer[Any]):
 
 
 class TrendsSerializer(OfMetricSerializer):
+    vehicle_id = serializers.CharField(required=False, help_text="When one was asked for.")
+    name = serializers.CharField(required=False, help_text="Of the vehicle.")
+    driver_id = serializers.CharField(required=False, help_text="When one was asked for.")
     resolution = serializers.ChoiceField([one.value for one in Resolution])
     points = PointSerializer(many=True)
 

@@ -62,6 +62,7 @@ from fleet.models.sensors import SensorType
 from fleet.models.sessions import Session
 from fleet.models.short_rollups import (
     DriverHour,
+    DriverMinute,
     FleetHour,
     FleetMinute,
     TouchedSlice,
@@ -93,6 +94,7 @@ __all__ = [
     "DriverAssignment",
     "DriverDay",
     "DriverHour",
+    "DriverMinute",
     "DriverMonth",
     "DrivingEvent",
     "DrivingSettings",

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.lookups import Exact
 
+from fleet.models.assignments import DriverAssignment
 from fleet.models.drivers import Driver
 from fleet.models.fleets import Fleet, Role
 from fleet.models.scored import Scored
@@ -28,6 +30,37 @@ class JourneyQuerySet(models.QuerySet[M]):
         if principal.sees_everything:
             return self
         return self.filter(fleet__in=list(principal.roles))
+
+
+class RestQuerySet(JourneyQuerySet[M]):
+    """Of stops and charging sessions, which name no driver themselves."""
+
+    def visible_to(self, principal: "Principal") -> "RestQuerySet[M]":
+        """Devices: their vehicle's. People: all of a fleet from viewer up; with the driver's role, what began while the
+        vehicle was assigned to them, or follows a trip of theirs."""
+        if principal.vehicle_id is not None or principal.sees_everything:
+            return self if principal.vehicle_id is None else self.filter(vehicle_id=principal.vehicle_id)
+        watched = [fleet for fleet in principal.roles if principal.can(Role.VIEWER, fleet)]
+        theirs = [fleet for fleet in principal.roles if fleet not in watched]
+        mine = self._left_by(principal.user_id, theirs) if theirs else Q(pk__in=())
+        return self.filter(Q(fleet_id__in=watched) | mine)
+
+    def _left_by(self, user_id: int | None, fleets: list[int]) -> Q:
+        """Two queries for the few vehicles that they ever had, so that the rest of a fleet is not looked at."""
+        driver = {"driver__user_id": user_id, "fleet_id__in": fleets}
+        assigned, trips = DriverAssignment.objects.filter(**driver), Trip.objects.filter(**driver)
+        vehicles = {
+            pk for rows in (assigned, trips) for pk in rows.values_list("vehicle", flat=True).distinct()
+        }
+        begun = {
+            "vehicle": OuterRef("vehicle"),
+            "fleet": OuterRef("fleet"),
+            "started_at__lte": OuterRef("started_at"),
+        }
+        had = assigned.filter(Q(ended_at=None) | Q(ended_at__gt=OuterRef("started_at")), **begun)
+        before = Trip.objects.filter(**begun).order_by("-started_at")
+        parked = Q(Exact(Subquery(before.values("driver__user")[:1]), user_id))
+        return Q(vehicle_id__in=vehicles, fleet_id__in=fleets) & (Q(Exists(had)) | parked)
 
 
 class Journey(models.Model):
@@ -130,7 +163,7 @@ class Stop(Journey):
     idle_s = models.FloatField(null=True, help_text="With the ignition on; empty: the ignition is not known.")
     begin_unknown = models.BooleanField(default=False, help_text="There are no records of what was before.")
 
-    objects = JourneyQuerySet["Stop"].as_manager()
+    objects = RestQuerySet["Stop"].as_manager()
 
     class Meta:
         db_table = "stops"
@@ -150,7 +183,7 @@ class ChargingSession(Journey):
     max_power_w = models.FloatField(null=True)
     told_by = models.CharField(max_length=6, help_text="signal, or level: a charge that rose while it stood.")
 
-    objects = JourneyQuerySet["ChargingSession"].as_manager()
+    objects = RestQuerySet["ChargingSession"].as_manager()
 
     class Meta:
         db_table = "charging_sessions"

@@ -74,6 +74,27 @@ class FleetMinute(MovedMinute):
         return f"{self.fleet_id} at {self.minute}"
 
 
+class DriverMinute(MovedMinute):
+    """A minute of a vehicle that somebody drove."""
+
+    fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    vehicle = models.ForeignKey(Vehicle, on_delete=models.CASCADE, db_index=False, related_name="+")
+    driver_id = models.CharField(max_length=200)
+    minute = models.DateTimeField()
+
+    class Meta:
+        db_table = "rollup_driver_minute"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["vehicle", "minute"], name="driver_minute_once")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["fleet", "driver_id", "minute"], name="driver_minute_by_driver")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.driver_id} at {self.minute}"
+
+
 class VehicleHour(Seen, Moved):
     fleet = models.ForeignKey(Fleet, on_delete=models.CASCADE, db_index=False, related_name="+")
     vehicle = models.ForeignKey(Vehicle, on_delete=models.CASCADE, db_index=False, related_name="+")

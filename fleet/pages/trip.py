@@ -15,6 +15,7 @@ from fleet.models import ChargingSession, DrivingEvent, Role, Stop, Trip
 from fleet.pages.session import page
 from fleet.pages.tripfigures import shown
 from fleet.pages.trips import whole
+from fleet.privacy.gate import Shade
 
 EVENTS = 500
 """Listed of one trip."""
@@ -43,6 +44,7 @@ def _scored(request: HttpRequest, found: Trip) -> dict[str, Any]:
             (event, lost.points_of(event, components, sums) if counts else None)
             for event in events.select_related("dismissal").order_by("started_at", "pk")[:EVENTS]
         ],
+        "lost_by": request.GET.get("lost", ""),
         "selected": whole(request.GET.get("event", "")),
         "rate_hz": rate_hz,
         "every_s": 1 / rate_hz if rate_hz else None,
@@ -61,12 +63,17 @@ def _scored(request: HttpRequest, found: Trip) -> dict[str, Any]:
 def trip(request: HttpRequest, trip: int) -> HttpResponse:
     found = trip_or_404(request.user, trip)
     vehicle = found.vehicle
-    stops = Stop.objects.filter(vehicle=vehicle)
-    others = Trip.objects.visible_to(principal_of(request.user)).filter(vehicle=vehicle)
+    principal = principal_of(request.user)
+    stops = Stop.objects.visible_to(principal).filter(vehicle=vehicle)
+    others = Trip.objects.visible_to(principal).filter(vehicle=vehicle)
     after = stops.filter(started_at__gte=found.ended_at).order_by("started_at").first()
-    charges = ChargingSession.objects.filter(vehicle=vehicle, started_at__gte=found.ended_at)
+    charges = ChargingSession.objects.visible_to(principal).filter(
+        vehicle=vehicle, started_at__gte=found.ended_at
+    )
     if after:
         charges = charges.filter(started_at__lte=after.ended_at)
+    stretch = vehicle.pk, found.started_at, found.ended_at
+    private = Shade.over([stretch]).meets(*stretch)
     content = {
         **_scored(request, found),
         "one": shown(found, summaries_of([found])[found.pk]),
@@ -77,8 +84,9 @@ def trip(request: HttpRequest, trip: int) -> HttpResponse:
         "charges": list(charges.order_by("started_at")[:20]) if after else [],
         "earlier": others.filter(started_at__lt=found.started_at).order_by("-started_at").first(),
         "later": others.filter(started_at__gt=found.started_at).order_by("started_at").first(),
+        "private": private,
         "rules": triprules.of(vehicle.fleet),
-        "may_edit": principal_of(request.user).can(Role.MANAGER, found.fleet_id),
+        "may_edit": principal.can(Role.MANAGER, found.fleet_id),
         "tile_url": settings.TILE_URL,
         "tile_attribution": settings.TILE_ATTRIBUTION,
         "files": (("gpx", "GPX"), ("kml", "KML"), ("geojson", "GeoJSON")),

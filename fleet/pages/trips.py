@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from fleet.access import principal_of, visible_vehicles
 from fleet.behaviour import tripscores
-from fleet.behaviour.lost import OF_TRIPS, that_cost
+from fleet.behaviour.lost import OF_TRIPS, amount, that_cost
 from fleet.journeys.matching import driven_by, summaries, summaries_of, undetected
 from fleet.models import Trip, TripSummary
 from fleet.pages.csvfile import EXPORT_LIMIT, csv_answer
 from fleet.pages.session import page
+from fleet.pages.tripcosts import Cost, Costs, costs
 from fleet.pages.tripfigures import Shown, shown
 
 PAGE_SIZE = 50
@@ -38,6 +39,8 @@ SORTS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "worst": ("Lowest score", (F("score").asc(nulls_last=True), "-id")),
     "best": ("Highest score", (F("score").desc(nulls_last=True), "-id")),
 }
+COSTLY = "cost"
+"""One more way to sort, where the list is about lost points."""
 _IN_SUMMARIES = {
     "started_at": "start_time",
     "id": "id",
@@ -91,7 +94,7 @@ class Wish:
             fleet=asked.get("fleet", "").replace("\0", "")[:64],
             lost=asked.get("lost", "") if asked.get("lost", "") in OF_TRIPS else "",
             show=show if show in dict(SHOW) else "",
-            sort=sort if sort in SORTS else "",
+            sort=sort if sort in SORTS or (sort == COSTLY and asked.get("lost", "") in OF_TRIPS) else "",
         )
 
     @property
@@ -125,6 +128,17 @@ class Wish:
             found = found.filter(fleet__slug=self.fleet)
         return found.filter(that_cost(self.lost)) if self.lost else found
 
+    @property
+    def sorts(self) -> list[tuple[str, str]]:
+        costly = [(COSTLY, "Most points lost")] if self.lost else []
+        return [*costly, *((name, label) for name, (label, _) in SORTS.items())]
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        if self.sort == COSTLY:
+            return amount(self.lost).desc(), "-started_at", "-id"
+        return SORTS[self.sort or "new"][1]
+
     def trips(self, found: Any) -> Any:
         found = self.narrow(found, "started_at")
         if self.driver:
@@ -132,13 +146,13 @@ class Wish:
         if self.show in {"with", "without"}:
             matched = Exists(summaries())
             found = found.filter(matched if self.show == "with" else ~matched)
-        return found.select_related("vehicle__fleet", "driver__fleet").order_by(*SORTS[self.sort or "new"][1])
+        return found.select_related("vehicle__fleet", "driver__fleet").order_by(*self.order)
 
     def told(self, found: Any) -> Any:
         found = self.narrow(found, "start_time").filter(undetected())
         if self.driver:
             found = found.filter(Q(driven_by=self.driver) | Q(driver_id=self.driver))
-        order = [_in_summaries(name) for name in SORTS[self.sort or "new"][1]]
+        order = [_in_summaries(name) for name in self.order]
         return found.select_related("vehicle__fleet").order_by(*order)
 
 
@@ -158,28 +172,37 @@ def trip_list(request: HttpRequest) -> HttpResponse:
         rows = wish.told(TripSummary.objects.visible_to(principal))
     else:
         rows = wish.trips(Trip.objects.visible_to(principal))
+    cost = costs(principal, wish.lost, wish.fleet, wish.driver, wish.vehicle)
     if request.GET.get("export") == "csv":
-        return _exported(wish, rows[:EXPORT_LIMIT])
+        return _exported(wish, rows[:EXPORT_LIMIT], cost)
     found = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page", "1"))
-    content = {
-        "wish": wish,
-        "rows": found,
-        "trips": [] if wish.show == "told" else _with_summaries(found.object_list),
-    }
+    content: dict[str, Any] = {"wish": wish, "rows": found, "costs": cost}
+    if wish.show == "told":
+        content["told"] = cost.beside(found.object_list)
+    else:
+        content["trips"] = cost.beside(_with_summaries(found.object_list))
     if request.headers.get("HX-Request"):
         return render(request, "fleet/_trips.html", content)
     content |= {
         "vehicles": visible_vehicles(request.user).order_by("name", "id")[:CHOICES],
         "show": SHOW,
-        "sorts": [(name, label) for name, (label, _) in SORTS.items()],
+        "sorts": wish.sorts,
     }
     return render(request, "fleet/trips.html", content)
 
 
-def _exported(wish: Wish, rows: Any) -> HttpResponse:
+def _exported(wish: Wish, rows: Any, costs: Costs) -> HttpResponse:
+    """A list about lost points has them too."""
+    more = ("lost_by", "points_of_trip", "points_of_score") if wish.lost else ()
     if wish.show == "told":
-        return csv_answer("trip-summaries", TOLD_HEAD, map(_told_cells, rows))
-    return csv_answer("trips", HEAD, map(_cells, _with_summaries(rows)))
+        told = ([*_told_cells(one), *_points(wish, cost)] for one, cost in costs.beside(rows))
+        return csv_answer("trip-summaries", (*TOLD_HEAD, *more), told)
+    cells = ([*_cells(one), *_points(wish, cost)] for one, cost in costs.beside(_with_summaries(rows)))
+    return csv_answer("trips", (*HEAD, *more), cells)
+
+
+def _points(wish: Wish, cost: Cost) -> list[Any]:
+    return [wish.lost, cost.of_trip, cost.of_score] if wish.lost else []
 
 
 def _told_cells(one: TripSummary) -> list[Any]:

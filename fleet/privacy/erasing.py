@@ -23,6 +23,7 @@ from fleet.models import (
     Driver,
     DriverDay,
     DriverHour,
+    DriverMinute,
     DriverMonth,
     DrivingEvent,
     Invitation,
@@ -47,7 +48,9 @@ from fleet.recording import footage
 _TICK: Final = timedelta(microseconds=1)
 """The moment of the end belongs to the trip."""
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NAMED: Final[tuple[type[Model], ...]] = (TripSummary, DrivingEvent, DriverHour, DriverDay, DriverMonth)
+_NAMED: Final[tuple[type[Model], ...]] = (
+    TripSummary, DrivingEvent, DriverMinute, DriverHour, DriverDay, DriverMonth,
+)  # fmt: skip
 
 
 @dataclass

@@ -3,14 +3,18 @@
 Irreversible here; what follows from history is derived again when time turns out not to be private."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
+from django.db import transaction
 from django.db.models import F, Model
 from django.db.models.functions import Coalesce
 
+from fleet import push
 from fleet.coarse import without_places
 from fleet.models import (
     Alert,
@@ -75,6 +79,7 @@ def apply(vehicles: Collection[int]) -> None:
         if mask.told:
             _strip(rows, mask)
     _forget_states(vehicles)
+    _take_off_maps(vehicles)
     # What lies wholly in private time nobody was told of; others are found anew from history.
     past = Visit.objects.filter(vehicle__in=vehicles, left_at__isnull=False)
     past.filter(hidden("vehicle", "entered_at"), hidden("vehicle", "left_at")).delete()
@@ -128,6 +133,16 @@ def _events_of(alerts: Collection[Any]) -> None:
                     told |= {"message": alert.message, **({"data": alert.data} if "data" in told else {})}
             delivery.body = json.dumps(content)
             delivery.save(update_fields=["body"])
+
+
+def _take_off_maps(vehicles: Collection[int]) -> None:
+    """Of pages that are open."""
+    states = VehicleState.objects.filter(hidden("vehicle", "place_time"), vehicle__in=vehicles)
+    fleets: dict[int, list[int]] = defaultdict(list)
+    for vehicle, fleet in states.values_list("vehicle", "vehicle__fleet"):
+        fleets[fleet].append(vehicle)
+    for fleet, hidden_ones in fleets.items():
+        transaction.on_commit(partial(push.hide, fleet, hidden_ones), robust=True)
 
 
 def _forget_states(vehicles: Collection[int]) -> None:

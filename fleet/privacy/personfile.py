@@ -16,6 +16,7 @@ from fleet.models import (
     DriverAssignment,
     DriverDay,
     DriverHour,
+    DriverMinute,
     DriverMonth,
     DrivingEvent,
     PersonWish,
@@ -67,6 +68,7 @@ def _files(wish: PersonWish) -> Iterator[tuple[str, Any]]:
     )
     yield "assignments.json", _rows(DriverAssignment.objects.filter(driver=driver).order_by("started_at"))
     sums = (
+        ("sums_by_minute.json", DriverMinute),
         ("sums_by_hour.json", DriverHour),
         ("sums_by_day.json", DriverDay),
         ("sums_by_month.json", DriverMonth),

@@ -18,6 +18,7 @@ from fleet.audit import Actor
 from fleet.models import (
     DriverDay,
     DriverHour,
+    DriverMinute,
     Fleet,
     FleetDay,
     FleetHour,
@@ -127,5 +128,5 @@ def _forget_days(fleet_id: int, first: datetime) -> None:
         model._default_manager.filter(**asked).delete()
     for short in (VehicleHour, DriverHour, FleetHour):
         short._default_manager.filter(fleet=fleet_id, hour__lt=first).delete()
-    for shorter in (VehicleMinute, FleetMinute):
+    for shorter in (VehicleMinute, DriverMinute, FleetMinute):
         shorter._default_manager.filter(fleet=fleet_id, minute__lt=first).delete()

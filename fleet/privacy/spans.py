@@ -21,7 +21,7 @@ from fleet.aggregation.legs import LONGEST, span
 from fleet.geofencing import hours
 from fleet.models import DriverAssignment, PrivateKind, PrivateRule, PrivateSpan, TripSummary, Vehicle
 from fleet.models.privacy import FOREVER
-from fleet.privacy import masks
+from fleet.privacy import files, masks
 from fleet.privacy.gate import Stretch
 
 AHEAD: Final = timedelta(days=30)
@@ -154,6 +154,7 @@ def _bring(rule: PrivateRule, wanted: dict[Key, None], stored: Q) -> None:
     if begun := {vehicle for vehicle, _, begin, _ in fresh if begin <= now}:
         masks.apply(begun)
     changed = [one for one in _apart(fresh, gone) if one[1] <= now]
+    files.withdraw(rule, [(begin, end) for _, begin, end in changed if fresh and begin < now])
     if changed:
         for follower in followers.changed:
             follower(changed)

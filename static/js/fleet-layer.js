@@ -62,6 +62,7 @@
       vehicle.speed = news.speed || 0;
       if (!known) this.vehicles.set(id, vehicle);
       if (Number.isFinite(news.lat) && Number.isFinite(news.lng)) this._steer(vehicle, news, glide && !Convoy.calm.matches);
+      else if (news.lat === null) Object.assign(vehicle, { x: null, lat: null, lng: null, moving: false }); // nobody's business
       this.redraw();
     },
 

@@ -63,6 +63,11 @@
     show(vehicle, true);
   }
 
+  function hide(id) {
+    const vehicle = vehicles.get(id);
+    if (vehicle && vehicle.lat !== null) { vehicle.lat = vehicle.lng = null; show(vehicle, false); sayWhatIsThere(); }
+  }
+
   function show(vehicle, glide) {
     vehicles.set(vehicle.id, vehicle);
     layer.update(vehicle.id, { info: vehicle, state: vehicle.motion, lat: vehicle.lat, lng: vehicle.lng, heading: vehicle.heading, speed: vehicle.speed }, glide);
@@ -280,6 +285,7 @@
   Convoy.connect({
     history: (message) => { for (const record of message.data) if (vehicles.get(record.vehicle_id)?.time < record.timestamp) takePush(record); },
     positions: ({ fields, data }) => data.forEach((row) => takePush(Object.fromEntries(fields.map((name, i) => [name, row[i]])))),
+    private: ({ data }) => data.vehicle_ids.forEach(hide),
     back: () => positions.run(),
   });
   applyFilter();

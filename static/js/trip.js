@@ -206,7 +206,8 @@
     points = answer.points;
     const route = points.filter(placed);
     veil.hidden = route.length > 0;
-    if (!route.length) Convoy.setText(veil, answer.records ? "This vehicle did not say where it was." : "The records of this trip are no longer kept.");
+    const nowhere = "private" in element.dataset ? "Private: no route is shown." : "This vehicle did not say where it was.";
+    if (!route.length) Convoy.setText(veil, answer.records ? nowhere : "The records of this trip are no longer kept.");
     halts(answer.halts);
     if (!points.length) { box.innerHTML = '<p class="veil">No records.</p>'; return; }
     slider.max = points.length - 1;

@@ -120,7 +120,7 @@
     const points = track.lines.flat();
     tail = points.at(-1) || null;
     veil.hidden = points.length > 0;
-    veil.textContent = day.value === today ? "No positions today." : "No positions on this day.";
+    veil.textContent = day.value !== today ? "No positions on this day." : "private" in element.dataset ? "It is private: no positions." : "No positions today.";
     Convoy.setText(document.getElementById("track-length"), points.length ? `${track.distance_km.toLocaleString("en")} km driven` : "");
     if (!fitted && points.length) map.fitBounds(L.latLngBounds(points.map((point) => [point[1], point[2]])).pad(0.08), { maxZoom: 16, animate: false });
     fitted ||= points.length > 0;
@@ -133,6 +133,13 @@
       marker.update(id, { state: element.dataset.state, lat: Number(lat), lng: Number(lng), heading: Number(element.dataset.heading || 0), speed: 0 }, false);
       map.setView([Number(lat), Number(lng)], 15, { animate: false });
     }
+  }
+
+  /* Nobody is to see where it is: neither its marker, nor what was drawn of its way meanwhile. */
+  function hide() {
+    if (!marker.latLng(id)) return;
+    marker.update(id, { state: field("badge").dataset.state, lat: null, lng: null }, false);
+    loadTrack();
   }
 
   function grow(record) {
@@ -199,6 +206,7 @@
     telemetry_batch: (message) => message.data.forEach(takeLive),
     log: takeLog,
     commands_changed: showCommands,
+    private: ({ data }) => { if (data.vehicle_ids.includes(id)) hide(); },
     back: () => { loadCharts(); showCommands(); },
   });
   place(null, false);

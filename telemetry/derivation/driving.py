@@ -34,6 +34,7 @@ from fleet.behaviour.drivingevents import Judged, moment
 from fleet.behaviour.manoeuvres import harsh_events
 from fleet.models import DrivingEvent, DrivingSettings, Vehicle
 from telemetry.derivation import driving_rows
+from telemetry.derivation.driving_kept import Edge, edges
 from telemetry.derivation.readback import Range
 from telemetry.derivation.touched import Span
 from telemetry.frames import to_us
@@ -55,6 +56,7 @@ class _Of:
     """Of the span and around it."""
     stored: Sequence[DrivingEvent]
     """Of the span and around it, and whatever goes on."""
+    edge: Edge
 
 
 def consume(spans: Sequence[Span]) -> None:
@@ -67,12 +69,13 @@ def consume(spans: Sequence[Span]) -> None:
     around = [(span.vehicle_id, span.first_us - _AROUND_US, span.last_us + _AROUND_US) for span in known]
     rows = driving_rows.samples(around)
     stored = _stored(around)
+    kept = edges({span.vehicle_id: fleets[span.vehicle_id] for span in known})
     judged = []
     for span in known:
-        fleet = fleets[span.vehicle_id]
-        one = _Of(span, settings[fleet].limits, rows[span.vehicle_id], stored[span.vehicle_id])
+        vehicle, fleet = span.vehicle_id, fleets[span.vehicle_id]
+        one = _Of(span, settings[fleet].limits, rows[vehicle], stored[vehicle], kept[vehicle])
         for old, found in chain([_harsh(one)], (_lasting(one, kind) for kind in LASTING)):
-            judged.append(Judged(span.vehicle_id, fleet, one.limits, old, found))
+            judged.append(Judged(vehicle, fleet, one.limits, old, found))
     drivingevents.keep(judged, int(time.time() // _LATER_S + 1) * _LATER_S)
 
 
@@ -104,7 +107,7 @@ def _harsh(one: _Of) -> tuple[list[DrivingEvent], list[Found]]:
         lowest = min([begin, *(low for low, _ in reached)])
         highest = max([end, *(high for _, high in reached)])
         if (lowest, highest) == (begin, end):
-            return old, found
+            return one.edge.judged(old, found)
         begin, end = lowest, highest
         if begin < first or end > last:
             first, last = begin - room, end + room
@@ -121,7 +124,7 @@ def _lasting(one: _Of, kind: str) -> tuple[list[DrivingEvent], list[Found]]:
     condition, span = condition_of(kind, one.limits), one.span
     mine = [row for row in one.stored if row.kind == kind]
     if condition is None:
-        return mine, []
+        return one.edge.judged(mine, [])
     within = _held(kind, (s for s in one.samples if span.first_us <= s.time_us <= span.last_us))
     open_one = next((row for row in mine if row.going_on), None)
     if span.appends and open_one is not None and to_us(open_one.ended_at) < span.first_us:
@@ -137,16 +140,14 @@ def _lasting(one: _Of, kind: str) -> tuple[list[DrivingEvent], list[Found]]:
     last = max([span.last_us, *(sample.time_us for sample in after)])
     old = judging.stored(mine, begin, last if stop is None else stop - 1)
     new = [stretch for stretch in _confirmed(found, condition) if stop is None or stretch.started_us < stop]
-    if (
-        open_one is not None
-        and open_one not in old
-        and to_us(open_one.ended_at) < begin
-        and (before or within)
-    ):
+    outlived = open_one is not None and open_one not in old and to_us(open_one.ended_at) < begin
+    old, events = one.edge.judged(old, [_event(one, kind, condition, stretch) for stretch in new])
+    if open_one is not None and outlived and (before or within):
         # It went on when its records were the newest; now there are others, after too long a silence.
         stretch = _stretch(open_one)
-        old, new = [*old, open_one], [*new, replace(stretch, ended_us=stretch.last_us)]
-    return old, [_event(one, kind, condition, stretch) for stretch in new]
+        ended = replace(stretch, ended_us=stretch.last_us)
+        old, events = [*old, open_one], [*events, _event(one, kind, condition, ended, open_one)]
+    return old, events
 
 
 def _held(kind: str, samples: Iterable[Sample]) -> list[Held]:

@@ -53,6 +53,11 @@ def _us(at: datetime | None) -> int | None:
     return None if at is None else to_us(at)
 
 
+def _later(one: int | None, other: int | None) -> int | None:
+    """None: it goes on."""
+    return None if one is None or other is None else max(one, other)
+
+
 def onwards(fence: Fence, vehicle: int, way: Sequence[Position], begun: Visit | None) -> Judged:
     """`way`: the last position that was derived from, and those that were added."""
     ours = [position for position in way if position.time_us >= fence.since_us]
@@ -65,8 +70,10 @@ def onwards(fence: Fence, vehicle: int, way: Sequence[Position], begun: Visit | 
 class Again:
     """Late records in a window, as they concern one geofence."""
 
-    def __init__(self, fence: Fence, vehicle: int, window: Window) -> None:
+    def __init__(self, fence: Fence, vehicle: int, window: Window, kept_us: int = 0) -> None:
+        """`kept_us`: before it records may be gone."""
         self.fence, self.vehicle, self.window = fence, vehicle, window
+        self.since_us, self.gone = max(fence.since_us, kept_us), kept_us > fence.since_us
         self._mine = Visit.objects.filter(
             geofence=fence.pk, vehicle=vehicle, entered_at__gte=from_us(fence.since_us)
         )
@@ -74,7 +81,7 @@ class Again:
 
     def judged(self) -> Judged:
         begin, end = self._begin(), self._end()
-        ours = [p for p in self.window.stretch(begin.places, end.places) if p.time_us >= self.fence.since_us]
+        ours = [p for p in self.window.stretch(begin.places, end.places) if p.time_us >= self.since_us]
         stay = None
         if begin.visit is not None:
             first_us = ours[0].time_us
@@ -87,14 +94,34 @@ class Again:
             )
         if now is not None:
             found.append(now)
-        begin_us = ours[0].time_us if begin.certain else None
         end_us = ours[-1].time_us if end.certain else None
+        if self.gone and not begin.certain:
+            first_us = ours[0].time_us if ours else self.since_us
+            return self._beyond(first_us, end_us, found)
+        begin_us = ours[0].time_us if begin.certain else None
         return Judged(self.fence, self.vehicle, self._stored(begin_us, end_us, begin.visit), found)
+
+    def _beyond(self, first_us: int, end_us: int | None, found: list[Stay]) -> Judged:
+        """What went on before the first record that is kept is not known any more: visits begun before it stay, and
+        so does what shares a moment with them."""
+        older = self._mine.filter(entered_at__lt=from_us(first_us)).order_by("-entered_at").first()
+        until_us: int | None = first_us - 1
+        if older is not None:
+            until_us = _later(until_us, _us(older.left_at))
+        for stay in found:
+            if until_us is not None and stay.entered_us <= until_us:
+                until_us = _later(until_us, stay.left_us)
+        if until_us is None:
+            return Judged(self.fence, self.vehicle, [], [])
+        stored = self._stored(until_us, end_us, None)
+        return Judged(
+            self.fence, self.vehicle, stored, [stay for stay in found if stay.entered_us > until_us]
+        )
 
     def _begin(self) -> _Bound:
         """How far before the span to look, and what went on there."""
         place = 0
-        while (position := self.window.before(place)) is not None and position.time_us >= self.fence.since_us:
+        while (position := self.window.before(place)) is not None and position.time_us >= self.since_us:
             following = self.window.before(place - 1) if place else None
             if following and following.time_us - position.time_us > GAP_US:
                 return _Bound(place + 1, True)
@@ -107,10 +134,7 @@ class Again:
         """How far behind the span, and the visit whose rest cannot have changed."""
         place = 0
         while (position := self.window.after(place)) is not None:
-            if (
-                position.time_us >= self.fence.since_us
-                and (bound := self._bound(place, position)) is not None
-            ):
+            if position.time_us >= self.since_us and (bound := self._bound(place, position)) is not None:
                 return bound
             place += 1
         return _Bound(place, False)

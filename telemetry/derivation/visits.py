@@ -20,6 +20,7 @@ from telemetry.derivation.fencing import Again, Judged, onwards
 from telemetry.derivation.positions import PLACES, Window, positions_of
 from telemetry.derivation.touched import Span
 from telemetry.frames import from_us, to_us
+from telemetry.retention import since_us
 
 _UPDATED: Final = (
     "entry", "left_at", "exit", "first_at", "last_at", "border_at", "dwelled_at", "on_schedule", "confirmed",
@@ -46,7 +47,9 @@ def consume(spans: Sequence[Span]) -> None:
     within = {vehicle: list(positions_of(found)) for vehicle, found in rows.items()}
     of = {span.vehicle_id: fences[fleets[span.vehicle_id]] for span in ours}
     places = {row.vehicle_id: row for row in Placed.objects.filter(vehicle__in=of)}
-    changed = _write(_judge(ours, of, within, places))
+    kept = since_us(set(fleets.values()))
+    kept_us = {span.vehicle_id: kept.get(fleets[span.vehicle_id], 0) for span in ours}
+    changed = _write(_judge(ours, of, within, places, kept_us))
     newest = _advance(within, places)
     fencerules.follow(fencerules.News(ours, fleets, changed, newest))
 
@@ -56,6 +59,7 @@ def _judge(
     of: dict[int, Fences],
     within: dict[int, list[Position]],
     places: dict[int, Placed],
+    kept_us: dict[int, int],
 ) -> Iterator[Judged]:
     begun: dict[int, dict[int, Visit]] = defaultdict(dict)
     for row in Visit.objects.filter(vehicle__in=of, left_at=None):
@@ -63,18 +67,19 @@ def _judge(
     for span in spans:
         vehicle, fences, place = span.vehicle_id, of[span.vehicle_id], places.get(span.vehicle_id)
         if not span.appends or place is None or place.time_us >= span.first_us:
-            yield from _late(span, fences, within[vehicle])
+            yield from _late(span, fences, within[vehicle], kept_us[vehicle])
         elif within[vehicle]:
             way = [Position(place.time_us, place.latitude_deg, place.longitude_deg), *within[vehicle]]
             for pk in sorted(fences.touched(vehicle, way) | (begun[vehicle].keys() & fences.fences.keys())):
                 yield onwards(fences.fences[pk], vehicle, way, begun[vehicle].get(pk))
 
 
-def _late(span: Span, fences: Fences, within: list[Position]) -> Iterator[Judged]:
-    vehicle = span.vehicle_id
-    if span.last_us < fences.since_us:
+def _late(span: Span, fences: Fences, within: list[Position], kept_us: int) -> Iterator[Judged]:
+    """Nothing is said of what is older than what is kept."""
+    vehicle, since = span.vehicle_id, max(fences.since_us, kept_us)
+    if span.last_us < since:
         return
-    window = Window(span, within, fences.since_us)
+    window = Window(span, [position for position in within if position.time_us >= since], since)
     way = window.way
     begin = min(span.first_us, way[0].time_us) if way else span.first_us
     known = Visit.objects.filter(vehicle=vehicle).filter(Q(left_at=None) | Q(left_at__gte=from_us(begin)))
@@ -84,7 +89,7 @@ def _late(span: Span, fences: Fences, within: list[Position]) -> Iterator[Judged
     for pk in sorted(fences.touched(vehicle, way) | there):
         fence = fences.fences[pk]
         if span.last_us >= fence.since_us:
-            yield Again(fence, vehicle, window).judged()
+            yield Again(fence, vehicle, window, kept_us).judged()
 
 
 def _write(judged: Iterable[Judged]) -> Changed:

@@ -2,13 +2,16 @@
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from channels.db import database_sync_to_async
+from django.utils import timezone
 
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.audit import SYSTEM
-from fleet.models import PrivateRule, VehicleState
+from fleet.journeys.trips import TripTold, keep
+from fleet.models import Driver, PrivateRule, VehicleState
 from fleet.privacy import rules, spans
 from telemetry.tests.test_live import Opener, car, member_cookie, opened, send_in
 from tests.deliveries import deliver, drain_all
@@ -53,6 +56,28 @@ async def test_what_was_shown_before_is_blanked(opened: Opener, car: Car, member
     await make_private(car)
     again = await opened(cookie=member_cookie)
     assert SECRET[0] not in json.dumps(again.history)
+
+
+@database_sync_to_async
+def name_driver(car: Car) -> None:
+    """Their trip began a while ago; the server hears of it now."""
+    driver = Driver.objects.create(fleet=car.vehicle.fleet, slug="ada")
+    rules.wish(SYSTEM, driver, private=True)
+    PrivateRule.objects.update(since="2020-01-01T00:00:00Z")
+    begun = timezone.now() - timedelta(minutes=5)
+    keep(car.vehicle, [TripTold("one", begun, None, {"driver_id": "ada"})])
+
+
+@pytest.mark.parametrize("query", ["batch=1", "view=map"])
+async def test_open_maps_forget_where_it_was_when_the_driver_is_named(
+    opened: Opener, car: Car, member_cookie: str, query: str
+) -> None:
+    socket = await opened(query, cookie=member_cookie)
+    await send_in(car, [record(9)])
+    await name_driver(car)
+    assert (await socket.next("private"))["data"] == {"vehicle_ids": [car.vehicle.pk]}
+    await send_in(car, [record(1)])
+    assert (await socket.next("private"))["data"] == {"vehicle_ids": [car.vehicle.pk]}
 
 
 def test_the_state_follows_event_time_whatever_came_when(car: Car) -> None:

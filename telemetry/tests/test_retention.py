@@ -8,16 +8,20 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.audit import SYSTEM
 from fleet.journeys import triprules
-from fleet.models import Fleet, Retention, Trip, VehicleState
+from fleet.models import DrivingEvent, Fleet, Retention, Trip, VehicleState, Visit
 from fleet.privacy.retention import Limits, change, first_kept, records_kept
 from telemetry import partitions, retention, store
-from telemetry.derivation import activity
+from telemetry.derivation import activity, derive, driving_anew
+from telemetry.derivation.touched import PACED
 from telemetry.frames import Record, to_us
 from telemetry.models import Frame, TelemetryRecord
-from tests.deliveries import deliver, drain_all
+from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
+from tests.driving import judge
+from tests.fences import make_fence, place
 from tests.rules import at
 from tests.world import Car, make_car
 
@@ -168,7 +172,6 @@ def test_trips_whose_records_are_gone_outlive_other_rules(car: Car) -> None:
     from dataclasses import replace
 
     from fleet.journeys.tripfinder import TripSettings
-    from tests.deliveries import derive_all
 
     begun = time.time() - 100 * 86_400
     drive = [at(begun - START + second, speed=60.0 if second < 600 else 0.0) for second in range(0, 1200, 5)]
@@ -181,8 +184,125 @@ def test_trips_whose_records_are_gone_outlive_other_rules(car: Car) -> None:
     assert not TelemetryRecord.objects.exists()
     triprules.change(SYSTEM, Fleet.objects.get(), replace(TripSettings(), least_m=100.0))
     for shard in range(2):
-        from telemetry.derivation.derive import derive
-        from telemetry.derivation.touched import PACED
-
-        derive(shard, lane=PACED)
+        derive.derive(shard, lane=PACED)
     assert Trip.objects.count() == 1
+
+
+class TestEdge:
+    """What was found before records went stays as it was, whatever comes late beside it."""
+
+    @pytest.fixture(autouse=True)
+    def limited(self, car: Car, monkeypatch: pytest.MonkeyPatch) -> datetime:
+        """Records of this month and of the one before are kept once `forget` ran."""
+        monkeypatch.setattr(derive, "_BREATH_S", 0.0)
+        first = first_kept(timezone.now(), 1)
+        assert first
+        self.first = first
+        return first
+
+    def at(self, seconds: float, **values: Any) -> Telemetry:
+        """So long after the first moment that is kept."""
+        return at(self.first.timestamp() - START + seconds, **values)
+
+    def bring(self, car: Car, messages: list[Telemetry]) -> None:
+        deliver(car, messages)
+        drain_all()
+        derive_all()
+
+    def forget(self, car: Car) -> None:
+        limit(car, 1)
+        retention.keep(timezone.now())
+        kept = TelemetryRecord.objects.filter(vehicle=car.vehicle).order_by("time").first()
+        assert kept is None or kept.time >= self.first
+
+    def events(self) -> list[tuple[str, float, float]]:
+        return [
+            (
+                row.kind,
+                (row.started_at - self.first).total_seconds(),
+                (row.ended_at - self.first).total_seconds(),
+            )
+            for row in DrivingEvent.objects.order_by("started_at")
+        ]
+
+    def visits(self) -> list[tuple[float, float | None]]:
+        return [
+            (
+                (row.entered_at - self.first).total_seconds(),
+                (row.left_at - self.first).total_seconds() if row.left_at else None,
+            )
+            for row in Visit.objects.order_by("entered_at")
+        ]
+
+    @pytest.mark.parametrize("late", [5.0, 61.0, 290.0, 1_000.0])
+    def test_driving_events(self, car: Car, late: float) -> None:
+        judge(car, speed_limit_kmh=100.0)
+        self.bring(car, [self.at(n, speed=120.0 if -60 <= n < 600 else 80.0) for n in range(-300, 900, 2)])
+        self.bring(car, [self.at(n, speed=120.0) for n in range(2_000, 2_100, 2)])
+        before = self.events()
+        assert [(begin, end) for kind, begin, end in before if kind == "speeding"] == [
+            (-60.0, 600.0), (2_000.0, 2_098.0),
+        ]  # fmt: skip
+        self.forget(car)
+        self.bring(car, [self.at(late, speed=30.0), self.at(late + 0.5, speed=30.0)])
+        assert self.events() == before
+
+    def test_events_that_later_records_join_to_one_that_stays(self, car: Car) -> None:
+        """Neither is lost."""
+        judge(car, speed_limit_kmh=100.0)
+        self.bring(car, [self.at(n, speed=120.0) for n in (*range(-60, 400, 2), *range(700, 800, 2))])
+        before = [one for one in self.events() if one[0] == "speeding"]
+        assert len(before) == 2
+        self.forget(car)
+        self.bring(car, [self.at(n, speed=120.0) for n in range(400, 700, 2)])
+        assert [one for one in self.events() if one[0] == "speeding"] == before
+
+    def test_new_limits_find_nothing_anew_before_the_edge(self, car: Car) -> None:
+        judge(car, speed_limit_kmh=100.0)
+        self.bring(car, [self.at(n, speed=120.0) for n in (*range(-60, 200, 2), *range(1_000, 1_100, 2))])
+        assert [one[1] for one in self.events()] == [-60.0, 1_000.0]
+        self.forget(car)
+        settings = judge(car, speed_limit_kmh=130.0)
+        settings.version += 1
+        settings.save()
+        driving_anew.take_up()
+        derive_all()
+        assert [one[1] for one in self.events()] == [-60.0]
+
+    def test_one_that_went_on_ends_after_a_long_silence(self, car: Car) -> None:
+        judge(car, speed_limit_kmh=100.0)
+        self.bring(car, [self.at(n, speed=120.0) for n in range(-60, 0, 2)])
+        assert DrivingEvent.objects.get().going_on
+        self.forget(car)
+        self.bring(car, [self.at(n, speed=50.0) for n in range(3_600, 3_700, 2)])
+        assert not DrivingEvent.objects.get().going_on and self.events() == [("speeding", -60.0, -2.0)]
+
+    def where(self, east_m: float, *seconds: float) -> list[Telemetry]:
+        longitude, latitude = place(east_m, 1.0)
+        return [self.at(one, latitude=latitude, longitude=longitude) for one in seconds]
+
+    @pytest.mark.parametrize(("late", "east_m"), [(30.0, 0.0), (30.0, 400.0), (90.0, 105.0), (30.0, 105.0)])
+    def test_visits(self, car: Car, late: float, east_m: float) -> None:
+        """One long ago, one across the edge, one after it."""
+        make_fence(car, hysteresis_m=30.0)
+        day = 86_400.0
+        self.bring(
+            car, self.where(500, -3 * day) + self.where(0, -3 * day + 600) + self.where(500, -3 * day + 1200)
+        )
+        self.bring(car, self.where(0, -600, 60, 120) + self.where(500, 1_200))
+        self.bring(car, self.where(0, 5_000, 5_060) + self.where(500, 6_000))
+        before = self.visits()
+        assert len(before) == 3 and before[1][0] < 0 < (before[1][1] or 0)
+        self.forget(car)
+        self.bring(car, self.where(east_m, late))
+        assert self.visits() == before
+
+    def test_a_visit_whose_records_are_kept_is_judged_anew(self, car: Car) -> None:
+        make_fence(car)
+        self.bring(car, self.where(0, -7_200) + self.where(500, -3_600))
+        self.bring(car, self.where(500, 600) + self.where(0, 5_000, 5_060) + self.where(500, 6_000))
+        before = self.visits()
+        self.forget(car)
+        self.bring(car, self.where(500, 5_030))
+        after = self.visits()
+        assert after[0] == before[0] and len(before) == 2 and len(after) == 3
