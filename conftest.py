@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.test import TransactionTestCase
 
-from tests import migrated, servers
+from tests import emptied, migrated, servers
 from tests.environment import CI
 
 _DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "live_server", "django_db_setup"}
@@ -76,6 +77,28 @@ def _fill(connection: BaseDatabaseWrapper, **_: object) -> None:
     """The first connection to the database in memory finds nothing in it."""
     if connection.vendor == "sqlite" and not connection.introspection.table_names():
         migrated.sqlite_into(connection.connection)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def emptied_where_full() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", emptied.empty)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_pauses() -> Iterator[None]:
+    """What workers leave to others after a piece of work, nobody needs in a test."""
+    from fleet.aggregation import rollups
+    from telemetry import drain
+    from telemetry.derivation import derive
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drain, "_BREATH_MOST_S", 0.0)
+        patch.setattr(derive, "_BREATH_S", 0.0)
+        patch.setattr(derive, "_REST_MOST_S", 0.0)
+        patch.setattr(rollups, "_BREATH_S", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from tests.servers import Postgres, Server, Valkey
 
 RESULTS = ROOT / "test-results"
 WORKERS = 2
+# Each worker has a stretch, and takes over of another's when it is done: what a file shares is made once, seldom twice.
+SPREAD = ("-n", str(WORKERS), "--dist", "worksteal")
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,19 @@ PHASES = (
     Phase(
         "sqlite",
         "everything on SQLite, in one process",
-        ("-n", str(WORKERS), "-m", "not postgres and not redis and not services"),
+        (*SPREAD, "-m", "not postgres and not redis and not services"),
     ),
     Phase(
         "postgres",
         "everything that touches a database again on PostgreSQL, with Valkey as cache and channel layer",
-        ("-n", str(WORKERS), "-m", "not sqlite and not services", "--only-database"),
+        (*SPREAD, "-m", "not sqlite and not services", "--only-database"),
         with_servers=True,
     ),
     Phase(
         "services",
         "brokers, and the processes of docker-compose.yml",
-        ("-n", str(WORKERS + 1), "-m", "services"),  # they wait more than they work
+        # They wait more than they work; by file, because the tests of one share what they start.
+        ("-n", str(WORKERS + 1), "--dist", "loadfile", "-m", "services"),
     ),
     # By file: the tests of one share a site, and may count what is on it.
     Phase("browser", "the site in Chromium", ("-n", str(WORKERS), "--dist", "loadfile", "tests/e2e")),

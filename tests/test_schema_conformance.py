@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -45,12 +46,14 @@ CHECKS: list[Any] = [
 ]
 # On one database in `make test`; by hand on any.
 pytestmark = [] if "SCHEMA_EXAMPLES" in os.environ else [pytest.mark.sqlite]
-SCHEMA = schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application())
-OPERATIONS: dict[str, Any] = {}
-for result in SCHEMA.get_all_operations():
-    made: Any = result.ok()  # type: ignore[union-attr]
-    if os.environ.get("SCHEMA_ONLY", "") in made.label:
-        OPERATIONS[made.label] = made
+
+
+@cache
+def operations() -> dict[str, Any]:
+    """By name. Not while tests are collected: each worker of each phase would make the schema."""
+    schema = schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application())
+    made: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
+    return {one.label: one for one in made if os.environ.get("SCHEMA_ONLY", "") in one.label}
 
 
 @schemathesis.serializer("application/offset+octet-stream")
@@ -100,15 +103,15 @@ def callers(db: None) -> Iterator[Callers]:
 def test_every_operation(callers: Callers, mode: GenerationMode) -> None:
     """One world for all of them, and every request undone: its making takes longer than most operations' requests."""
     found = {}
-    for label, operation in OPERATIONS.items():
+    for label, operation in operations().items():
         try:
             attempts(callers, operation, mode)()
         except Unsatisfiable:  # nothing of it can be wrong
             assert mode is GenerationMode.NEGATIVE
         except Exception as error:  # the others are of interest too
             found[label] = "".join(traceback.format_exception_only(error)) + "".join(told(error))
-    sys.stderr.write(f"{callers.tried} requests to {len(OPERATIONS)} operations\n")
-    assert callers.tried >= EXAMPLES * len(OPERATIONS) * 0.8
+    sys.stderr.write(f"{callers.tried} requests to {len(operations())} operations\n")
+    assert callers.tried >= EXAMPLES * len(operations()) * 0.8
     assert not found, "\n\n".join(f"{label}\n{text}" for label, text in found.items())
 
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests import migrated
+from tests.e2e.visitor import VEHICLES
 from tests.environment import ROOT
 from tests.servers import Site, chromium
 
@@ -59,7 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """`manage.py serve` on a free port with a fresh data folder: `.url`, `.log`, `.env`. Must end well."""
     folder = tmp_path_factory.mktemp("site")
     migrated.sqlite(folder / "data")
-    running = Site(folder).start()
+    running = Site(folder, REPLAY=str(VEHICLES)).start()
     yield running
     code = running.stop()
     assert code == 0, f"the site did not end cleanly ({code}):\n{running.log[-4000:]}"

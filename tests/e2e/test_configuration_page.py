@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import Complaints
 from tests.e2e.test_vehicle_page import Screenshot
-from tests.e2e.visitor import log_in, overflows, run_in, serious_violations
+from tests.e2e.visitor import VEHICLES, log_in, overflows, run_in, serious_violations
 from tests.servers import Site
 
 URL = "/fleets/demo/configuration"
@@ -54,7 +54,7 @@ def test_from_the_editor_to_a_device_that_refuses(page: Page, site: Site, screen
     page.get_by_label("Why").fill("Winter timetable")
     screenshot("configuration-editor")
     page.get_by_role("button", name="Review").click()
-    expect(page.locator("#affected")).to_contain_text("12 devices")
+    expect(page.locator("#affected")).to_contain_text(f"{VEHICLES} devices")
     expect(page.locator(".differs")).to_contain_text("/telemetry/send_interval_s")
     assert serious_violations(page) == []
     run_in(site, MEANWHILE)
@@ -64,7 +64,7 @@ def test_from_the_editor_to_a_device_that_refuses(page: Page, site: Site, screen
     assert serious_violations(page) == []
     screenshot("configuration-conflict")
     page.get_by_role("button", name="Apply over version 1").click()
-    expect(page.locator(".messages")).to_contain_text("Version 2 is in force. 12 devices")
+    expect(page.locator(".messages")).to_contain_text(f"Version 2 is in force. {VEHICLES} devices")
     run_in(site, REFUSE)
     page.get_by_role("radio", name="Refused").check()
     expect(page.locator("#config-devices tbody tr")).to_have_count(1)
@@ -107,7 +107,7 @@ def test_groups_and_history_without_scripts(
     phone.screenshot(path="test-results/configuration-phone.png", full_page=True)
     context.close()
     page.goto(URL)
-    expect(page.locator("#config-devices tbody tr")).to_have_count(12)
+    expect(page.locator("#config-devices tbody tr")).to_have_count(VEHICLES)
     page.set_viewport_size({"width": 390, "height": 844})
     assert not overflows(page)
     page.set_viewport_size({"width": 1280, "height": 800})

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Complaints
-from tests.e2e.visitor import log_in, log_in_as, overflows, run_in, serious_violations, until
+from tests.e2e.visitor import VEHICLES, log_in, log_in_as, overflows, run_in, serious_violations, until
 from tests.environment import ROOT
 from tests.servers import Site
 
@@ -29,7 +29,7 @@ def live_map(site: Site, browser_page: Page) -> Page:
 
 
 def test_vehicles_drive_without_a_reload(live_map: Page, screenshot: Screenshot) -> None:
-    expect(live_map.locator(".row")).to_have_count(12)
+    expect(live_map.locator(".row")).to_have_count(VEHICLES)
     before = live_map.evaluate(PIXELS)
     places = "JSON.stringify([...Convoy.page.vehicles.keys()].map((id) => Convoy.page.layer.latLng(id)))"
     was = live_map.evaluate(places)
@@ -40,9 +40,9 @@ def test_vehicles_drive_without_a_reload(live_map: Page, screenshot: Screenshot)
     until(live_map, f"({PIXELS}) !== {json.dumps(before)}")
     expect(live_map.get_by_text("© OpenStreetMap contributors")).to_be_visible()
     # The page may have been opened before the first records: the counts have caught up all the same.
-    expect(live_map.locator("#count-all")).to_have_text("12")
+    expect(live_map.locator("#count-all")).to_have_text(str(VEHICLES))
     expect(live_map.locator("#count-never")).to_have_text("0")
-    until(live_map, f"{SEEN} === 12")
+    until(live_map, f"{SEEN} === {VEHICLES}")
     screenshot("live-map")
 
 
@@ -74,7 +74,7 @@ def test_filter_by_state(live_map: Page) -> None:
     live_map.locator("label", has=live_map.locator("#state-charging")).click()
     expect(live_map.get_by_text("No vehicle matches")).to_be_visible()
     live_map.get_by_role("button", name="Show all vehicles").click()
-    expect(live_map.locator(".row")).to_have_count(12)
+    expect(live_map.locator(".row")).to_have_count(VEHICLES)
 
 
 def test_search_in_list_and_map(live_map: Page) -> None:
@@ -83,7 +83,7 @@ def test_search_in_list_and_map(live_map: Page) -> None:
     expect(live_map.locator("#count-all")).to_have_text("1")
     until(live_map, f"{SEEN} === 1")
     live_map.get_by_label("Search by name").fill("")
-    expect(live_map.locator(".row")).to_have_count(12)
+    expect(live_map.locator(".row")).to_have_count(VEHICLES)
     live_map.locator("#sort").select_option("battery")
     expect(live_map).to_have_url(re.compile("sort=battery"))
 
@@ -136,14 +136,14 @@ def test_the_server_goes_away_and_comes_back(
     newest = "Math.max(...[...Convoy.page.vehicles.values()].map((vehicle) => vehicle.time))"
     before = live_map.evaluate(newest)
     until(live_map, f"{newest} > {before} + 1", 60)
-    expect(live_map.locator(".row")).to_have_count(12)
+    expect(live_map.locator(".row")).to_have_count(VEHICLES)
 
 
 def test_silence_turns_vehicles_grey_without_a_push(site: Site, live_map: Page) -> None:
     live_map.route_web_socket(re.compile("/ws"), lambda socket: None)
     live_map.clock.install()
     live_map.reload()
-    until(live_map, "window.Convoy?.page?.vehicles.size === 12")
+    until(live_map, f"window.Convoy?.page?.vehicles.size === {VEHICLES}")
     live_map.route(
         re.compile("/live/positions"),
         lambda route: route.fulfill(json={"now": time.time(), "vehicles": [], "truncated": False}),
@@ -152,7 +152,7 @@ def test_silence_turns_vehicles_grey_without_a_push(site: Site, live_map: Page) 
     live_map.clock.fast_forward(150_000)
     live_map.evaluate("Convoy.setClock(Date.now() / 1000)")
     live_map.clock.run_for(3000)
-    expect(live_map.locator("#count-offline")).to_have_text("12")
+    expect(live_map.locator("#count-offline")).to_have_text(str(VEHICLES))
     expect(live_map.locator(".row").first).to_have_attribute("data-state", "offline")
 
 

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.e2e.beside import Beside
 from tests.servers import Site
 
+VEHICLES = 6
+"""Of the demo's twelve: enough to meet every state, and half of what their replay costs the machine."""
 _sessions: dict[str, Any] = {}
 """Site address to the administrator's cookies: logging in costs a second, by design."""
 
