@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.db import transaction
-from django.db.models import F, Model
+from django.db.models import F, Model, Q
 from django.db.models.functions import Coalesce
 
 from fleet import push
@@ -82,7 +82,8 @@ def apply(vehicles: Collection[int]) -> None:
     _take_off_maps(vehicles)
     # What lies wholly in private time nobody was told of; others are found anew from history.
     past = Visit.objects.filter(vehicle__in=vehicles, left_at__isnull=False)
-    past.filter(hidden("vehicle", "entered_at"), hidden("vehicle", "left_at")).delete()
+    unseen = Q(first_at=None) | Q(hidden("vehicle", "first_at"), hidden("vehicle", "last_at"))
+    past.filter(unseen, hidden("vehicle", "entered_at"), hidden("vehicle", "left_at")).delete()
 
 
 def keep_off(summaries: Collection[TripSummary]) -> None:

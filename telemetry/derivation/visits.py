@@ -15,6 +15,7 @@ from fleet.geofencing.fencerows import fences_of
 from fleet.geofencing.fences import Fence, Fences
 from fleet.geofencing.presence import Position, Stay
 from fleet.models import Placed, Vehicle, VehicleState, Visit
+from fleet.privacy.gate import Shade
 from telemetry.derivation import fencerules, readback
 from telemetry.derivation.fencing import Again, Judged, onwards
 from telemetry.derivation.positions import PLACES, Window, positions_of
@@ -101,11 +102,18 @@ def _write(judged: Iterable[Judged]) -> Changed:
         key = one.vehicle, one.fence.pk
         changed[key] = min(at, changed.get(key, at))
 
-    for one in judged:
+    every = list(judged)
+    shade = Shade.over(
+        (one.vehicle, from_us(stay.entered_us), from_us(stay.left_us))
+        for one in every
+        for stay in one.found
+        if stay.first_us is None and stay.left_us is not None
+    )
+    for one in every:
         stored = {to_us(row.entered_at): row for row in one.stored}
         for stay in one.found:
             row = stored.pop(stay.entered_us, None)
-            fresh = _visit(one.fence, one.vehicle, stay)
+            fresh = None if _is_private(shade, one.vehicle, stay) else _visit(one.fence, one.vehicle, stay)
             if fresh is None:
                 if row is not None:
                     stored[stay.entered_us] = row
@@ -124,6 +132,14 @@ def _write(judged: Iterable[Judged]) -> Changed:
         update_fields=_UPDATED,
     )
     return changed
+
+
+def _is_private(shade: Shade, vehicle: int, stay: Stay) -> bool:
+    """No record is known of it, and both ends, put where the way between two records crosses the border, lie in
+    private time: nobody is told where a vehicle was then, nor where it may have been."""
+    if stay.first_us is not None or stay.left_us is None:
+        return False
+    return all(shade.meets(vehicle, from_us(at)) for at in (stay.entered_us, stay.left_us))
 
 
 def _visit(fence: Fence, vehicle: int, stay: Stay) -> Visit | None:
