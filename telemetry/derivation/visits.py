@@ -27,6 +27,8 @@ _UPDATED: Final = (
     "entry", "left_at", "exit", "first_at", "last_at", "border_at", "dwelled_at", "on_schedule", "confirmed",
     "geofence_version",
 )  # fmt: skip
+_EVER_US: Final = 4_102_444_800_000_000
+"""2100: no record is of a later time."""
 Changed = dict[tuple[int, int], int]
 """Vehicle and geofence, and the begin of the first visit that changed."""
 
@@ -182,8 +184,12 @@ def _advance(within: dict[int, list[Position]], places: dict[int, Placed]) -> di
     fresh = {
         vehicle: positions[-1]
         for vehicle, positions in within.items()
-        if positions and positions[-1].time_us >= newest.get(vehicle, 0)
+        if vehicle in places and positions and positions[-1].time_us >= newest[vehicle]
     }
+    # None is known of a vehicle that is new, or where the newest one became private: late records are not the newest.
+    for vehicle in within.keys() - places.keys():
+        if (last := next(positions_of(readback.before(PLACES, vehicle, _EVER_US, 0)), None)) is not None:
+            fresh[vehicle] = last
     rows = [
         Placed(vehicle_id=vehicle, time_us=at.time_us, latitude_deg=at.latitude, longitude_deg=at.longitude)
         for vehicle, at in fresh.items()
