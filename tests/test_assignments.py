@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from pytest_django import Settings as DjangoSettings
 
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.aggregation import rollups
@@ -30,7 +29,7 @@ from fleet.models import (
     VehicleDay,
 )
 from fleet.tests.test_rollups import told
-from telemetry.derivation import activity, derive
+from telemetry.derivation import activity
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.driving import due_now, judge
@@ -41,11 +40,6 @@ from tests.world import Car, make_car
 BEGAN = datetime.fromtimestamp(START, UTC)
 WE = Actor("somebody")
 BRAKING = (60.0, 60.0, 57.0, 43.0, 29.0, 27.0, 27.0)
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch, settings: DjangoSettings) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
 
 
 @pytest.fixture

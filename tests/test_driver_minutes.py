@@ -21,7 +21,6 @@ from fleet.journeys.trips import keep
 from fleet.models import Driver, DriverMinute, Fleet, Role, TripSummary, VehicleMinute
 from fleet.ranges import Range
 from fleet.tests.test_rollups import told
-from telemetry.derivation import derive
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.demo_drives import recorded
 from tests.world import Car, make_car, make_person
@@ -63,9 +62,7 @@ def each_minute(one: Owned) -> list[datetime]:
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch, settings: DjangoSettings) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
-    monkeypatch.setattr(derive, "_REST_MOST_S", 0.0)
+def kept_for_ever(settings: DjangoSettings) -> None:
     settings.MINUTE_ROLLUP_DAYS = settings.HOUR_ROLLUP_DAYS = 0
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings as DjangoSettings
 
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.aggregation import rollups
@@ -25,7 +24,7 @@ from fleet.models import (
     VehicleDay,
 )
 from fleet.tests.test_rollups import told
-from telemetry.derivation import activity, derive
+from telemetry.derivation import activity
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
 from tests.driving import brief, due_now, events_of, judge
@@ -34,11 +33,6 @@ from tests.world import Car, make_car
 
 BRAKING = (60.0, 60.0, 57.0, 43.0, 29.0, 27.0, 27.0)
 BEGAN = datetime.fromtimestamp(START, UTC)
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch, settings: DjangoSettings) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
 
 
 @pytest.fixture

@@ -35,8 +35,7 @@ LOW = {
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch, settings: DjangoSettings) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
+def no_waiting(settings: DjangoSettings) -> None:
     settings.TELEMETRY_GAP_WAIT_S = 0.0  # what comes too early is stored incomplete, and completed later
 
 

@@ -12,7 +12,6 @@ from edge.protocol.encoder import Encoder
 from edge.protocol.telemetry_pb2 import Telemetry
 from edge.tests.test_recordings import data_folder, vehicles_of
 from fleet.models import Geofence, Visit
-from telemetry.derivation import derive
 from telemetry.derivation.fencing import stay_of
 from tests.deliveries import deliver, derive_all, drain_all, time_is_up
 from tests.fences import expected, make_fence, records
@@ -62,7 +61,6 @@ def fences_along(car: Car, drive: Drawn) -> list[Geofence]:
 def test_a_recorded_drive(
     data: str, seed: int, db: None, settings: DjangoSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
     settings.TELEMETRY_GAP_WAIT_S = 0.0  # what comes too early is stored incomplete, and completed later
     car = make_car("recorded")
     drive = recorded(car, data)

@@ -12,7 +12,6 @@ from edge.protocol.telemetry_pb2 import Telemetry
 from edge.tests.test_recordings import data_folder, vehicles_of
 from fleet.alerting.conditions import Sample, condition_of, stretches
 from fleet.models import Alert, AlertRule, Episode, VehicleState
-from telemetry.derivation import derive
 from telemetry.frames import to_us
 from telemetry.models import Quality, TelemetryRecord
 from tests.deliveries import deliver, derive_all, drain_all, time_is_up
@@ -50,7 +49,6 @@ def stored(rule: AlertRule) -> list[tuple[int, int | None, float]]:
 def test_a_recorded_drive(
     seed: int | None, db: None, settings: DjangoSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
     settings.TELEMETRY_GAP_WAIT_S = 0.0  # what comes too early is stored incomplete, and completed later
     car = make_car("recorded")
     rules = [

@@ -29,8 +29,6 @@ Batches = list[list[Telemetry]]
 def small_steps(settings: DjangoSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short drive has many marks, pages and passes."""
     settings.TELEMETRY_GAP_WAIT_S = 0.0  # what comes too early is stored incomplete, and completed later
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
-    monkeypatch.setattr(derive, "_REST_MOST_S", 0.0)
     monkeypatch.setattr(derive, "LONG_US", 0)
     monkeypatch.setattr(derive, "RECORDS", 150)
     monkeypatch.setattr(journeys, "MARK_EVERY", 50)

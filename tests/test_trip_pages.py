@@ -14,7 +14,6 @@ from django.utils import timezone
 from fleet.journeys.trips import keep
 from fleet.models import AuditEntry, ChargingSession, Role, Stop, Trip, TripRules
 from fleet.tests.test_rollups import told
-from telemetry.derivation import derive
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.journeys import make_trip
 from tests.rules import at
@@ -116,7 +115,6 @@ class TestTrip:
     @pytest.fixture
     def trip(self, car: Car, monkeypatch: pytest.MonkeyPatch) -> Trip:
         """A drive of ten minutes with a halt of one, through the door."""
-        monkeypatch.setattr(derive, "_BREATH_S", 0.0)
         speeds = [36.0] * 30 + [0.0] * 6 + [54.0] * 30 + [0.0] * 30
         way, records = 0.0, []
         for n, speed in enumerate(speeds):

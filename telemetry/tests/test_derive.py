@@ -26,12 +26,6 @@ from tests.rules import at, episodes, make_rule, speeds
 from tests.world import Car, make_car
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
-    monkeypatch.setattr(derive, "_REST_MOST_S", 0.0)
-
-
 def stored(car: Car, *values: float, start: float = 0.0) -> None:
     deliver(car, speeds(*values, start=start))
     drain_all()

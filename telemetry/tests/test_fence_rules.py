@@ -3,23 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.alerting import rules
 from fleet.audit import Actor
 from fleet.geofencing import geofences
 from fleet.models import Alert, AlertRule, AlertState, Episode, Geofence, Visit
-from telemetry.derivation import derive
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.fences import circle, going, make_fence, visits
 from tests.rules import LONG_AGO, episodes, make_rule, nothing_touched
 from tests.world import Car, make_car
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
 
 
 def bring(car: Car, messages: Sequence[Telemetry]) -> None:

@@ -26,12 +26,6 @@ Leg = tuple[int, float]
 """Seconds, and metres a second; silence where that is negative."""
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
-    monkeypatch.setattr(derive, "_REST_MOST_S", 0.0)
-
-
 def driven(*legs: Leg, start: float = 0.0, every: int = 10, **values: float) -> list[Telemetry]:
     """Northwards; `values` go with every record."""
     found, now, latitude = [], start, 50.0

@@ -25,7 +25,7 @@ from fleet.models import (
     VehicleHour,
     VehicleMinute,
 )
-from telemetry.derivation import derive, minutes
+from telemetry.derivation import minutes
 from telemetry.derivation.touched import Span
 from telemetry.models import TelemetryRecord
 from telemetry.tests.test_drain_faults import statements
@@ -40,9 +40,7 @@ BEGIN = START - 1_200
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch, settings: DjangoSettings) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
-    monkeypatch.setattr(derive, "_REST_MOST_S", 0.0)
+def kept_for_ever(settings: DjangoSettings) -> None:
     settings.TELEMETRY_GAP_WAIT_S = 0.0
     settings.MINUTE_ROLLUP_DAYS = settings.HOUR_ROLLUP_DAYS = 0
 

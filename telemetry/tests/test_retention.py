@@ -194,7 +194,6 @@ class TestEdge:
     @pytest.fixture(autouse=True)
     def limited(self, car: Car, monkeypatch: pytest.MonkeyPatch) -> datetime:
         """Records of this month and of the one before are kept once `forget` ran."""
-        monkeypatch.setattr(derive, "_BREATH_S", 0.0)
         first = first_kept(timezone.now(), 1)
         assert first
         self.first = first

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from itertools import count, pairwise
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.alerting.conditions import Sample, condition_of, stretches
 from fleet.models import Alert, AlertRule, AlertState, Episode
-from telemetry.derivation import derive
 from telemetry.derivation.touched import QUICK
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.drives import START
@@ -23,11 +21,6 @@ PROPERTY = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
 
 
 def bring(car: Car, messages: Sequence[Telemetry]) -> None:

@@ -10,18 +10,12 @@ from django.utils import timezone
 from edge.protocol.telemetry_pb2 import Telemetry
 from fleet.alerting import silence
 from fleet.models import Alert, AlertState, Episode, Vehicle, VehicleState
-from telemetry.derivation import derive
 from telemetry.models import Frame
 from tests.deliveries import deliver, derive_all, drain_all
 from tests.rules import make_rule
 from tests.world import Car, make_car
 
 AFTER = timedelta(seconds=600)
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
 
 
 def speak(car: Car, ago_s: float = 0.0, **values: Any) -> VehicleState:

@@ -27,11 +27,6 @@ PROPERTY = settings(
 )
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "_BREATH_S", 0.0)
-
-
 def bring(car: Car, messages: Sequence[Telemetry]) -> None:
     deliver(car, messages)
     drain_all()
